@@ -1,0 +1,129 @@
+"""`mase reproduce`, `mase ablations` and `mase report`: one request, carried out as far as is asked."""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from flows.commands import options
+
+if TYPE_CHECKING:
+    from flows.request import Plan, Request
+
+Mode = Literal["reproduce", "ablations", "report"]
+HELP: dict[Mode, str] = {
+    "reproduce": "Reproduce the paper's tables and figures; what is done is not trained again. "
+    "Without --table and --figure: Table 6, or its embedded twin for embedded data.",
+    "ablations": "Run the ablations: the text-only reference, full MASE, and MASE without each of its parts.",
+    "report": "Write the tables of what is done so far, without training anything.",
+}
+TableNames = Annotated[list[str], typer.Option("--table", help="Table to fill, by name or number; repeatable.")]
+Figures = Annotated[list[str], typer.Option("--figure", help="Figure to draw (4); alone, only its row is trained.")]
+Seeds = Annotated[int, typer.Option(min=1, help="Seeds per cell.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be trained, and stop.")]
+
+
+def command(mode: Mode) -> Callable[..., None]:
+    """Return the body of one of the three commands, which take the same options."""
+
+    def run(
+        table: TableNames = [],  # noqa: B006 - Typer makes a new list for every call
+        figure: Figures = [],  # noqa: B006
+        profile: options.Profile = "demo",
+        data_dir: options.DataDir = None,
+        tasks: options.Tasks = None,
+        seeds: Seeds = 2,
+        max_train_rows: options.MaxTrainRows = None,
+        settings: options.Settings = [],  # noqa: B006
+        params: options.ParamsFiles = [],  # noqa: B006
+        backbone: options.Backbone = None,
+        preset: options.Preset = None,
+        dry_run: DryRun = False,
+        as_json: options.AsJson = False,
+    ) -> None:
+        from flows.request import Request
+
+        request = Request(
+            profile=profile,
+            tables=tuple(table),
+            figures=tuple(figure),
+            tasks=options.comma_separated(tasks),
+            seeds=seeds,
+            overrides=tuple(options.overrides(settings, params, data_dir, max_train_rows)),
+            backbone=backbone,
+            preset=preset,
+            only_ablations=mode == "ablations",
+        )
+        _carry_out(request, mode, dry_run, as_json)
+
+    run.__doc__ = HELP[mode]
+    return run
+
+
+def _carry_out(request: "Request", mode: Mode, dry_run: bool, as_json: bool) -> None:
+    """Plan a request; train what it lacks, as a flow; write and show its tables."""
+    from flows.cells import unfinished
+    from flows.plan_view import print_plan
+    from flows.reproduce import UnitsFailed
+    from flows.request import make_plan
+
+    plan = make_plan(request)
+    if dry_run:
+        print_plan(plan, as_json)
+        return
+    todo = unfinished(plan)
+    failures: list[str] = []
+    problem: UnitsFailed | None = None
+    if todo and mode != "report":
+        options.resumes_with_same_command()
+        try:
+            _run_flow(request)
+        except UnitsFailed as cause:
+            problem, failures = cause, list(cause.made.failures)
+    _write_and_show(plan, failures, as_json)
+    if problem is not None:
+        raise problem
+
+
+def _run_flow(request: "Request") -> None:
+    """Run a request as its Prefect flow; starting one takes seconds, so this is only for work to do."""
+    from flows.ablations import mase_ablations
+    from flows.paper import mase_paper
+
+    flow = mase_ablations if request.only_ablations else mase_paper
+    flow(
+        profile=request.profile,
+        tables=list(request.tables),
+        figures=list(request.figures),
+        tasks=None if request.tasks is None else list(request.tasks),
+        seeds=request.seeds,
+        overrides=list(request.overrides),
+        backbone=request.backbone,
+        preset=request.preset,
+    )
+
+
+def _write_and_show(plan: "Plan", failures: list[str], as_json: bool) -> None:
+    """Write a plan's files and show its tables with the sentences to take away."""
+    from flows.outputs import finished_tables, write_outputs
+    from mase.evaluation.headline import headline
+    from mase.evaluation.render import to_terminal
+
+    tables = finished_tables(plan, failures)
+    files = write_outputs(plan, tables)
+    if as_json:
+        typer.echo(json.dumps({"tables": files, "failures": failures}, indent=1))
+        return
+    for table in tables:
+        to_terminal(table)
+        for sentence in headline(table):
+            typer.echo(f"- {sentence}")
+    for kinds in files.values():
+        typer.echo("\n".join(f"{kind:>13}  {path}" for kind, path in kinds.items()))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    for mode, text in HELP.items():
+        app.command(mode, help=text)(command(mode))

@@ -1,0 +1,55 @@
+"""Process environment: quiet, offline-friendly, and with every store below `$MASE_HOME`.
+
+Only defaults are set, so a variable that the user exported always wins. Prefect and MLflow
+read these when they are imported, so `configure` runs before either is.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from mase.artifacts import home
+
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "TOKENIZERS_PARALLELISM": "false",
+    # Prefect's own limit of 20 s is close to what a server needs on two busy cores.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+}
+
+
+def configure() -> None:
+    """Set the defaults above, and put Prefect's database below `$MASE_HOME`.
+
+    Prefect's own home is kept where the user chose one: `PREFECT_HOME`, `PREFECT_API_URL`
+    or an active Prefect profile that names a server.
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    if not (_chosen(os.environ) or _profile_has_server()):
+        os.environ["PREFECT_HOME"] = str(home() / "prefect")
+
+
+def prefect_api_configured() -> bool:
+    """Tell whether a Prefect server is named by the environment or by the active profile."""
+    return bool(os.environ.get("PREFECT_API_URL")) or _profile_has_server()
+
+
+def _chosen(environment: Mapping[str, str]) -> bool:
+    return bool(environment.get("PREFECT_HOME") or environment.get("PREFECT_API_URL"))
+
+
+def _profile_has_server() -> bool:
+    folder = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
+    path = Path(os.environ.get("PREFECT_PROFILES_PATH") or folder / "profiles.toml")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError):
+        return False  # Prefect itself complains about a broken file; here it only means "no server named"
+    active = os.environ.get("PREFECT_PROFILE") or content.get("active", "")
+    return bool(content.get("profiles", {}).get(active, {}).get("PREFECT_API_URL"))

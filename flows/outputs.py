@@ -1,0 +1,85 @@
+"""Write what finished units amount to: tables in every format, Figure 4, one report."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from flows.request import Plan, PlannedTable, Request, make_plan
+from mase.artifacts import home, write_atomically
+from mase.evaluation.plots import allocations, figure4
+from mase.evaluation.render import FORMATS
+from mase.evaluation.report import Report, ReportFigure, write_report
+from mase.evaluation.tables import Table, build_table
+
+CAPTION = (
+    "Allocation weights over the EM iterations (mean over seeds, band of one standard deviation; dotted: uniform), "
+    "and the information that they follow (one standard error)."
+)
+
+Files = dict[str, dict[str, str]]
+
+
+def report_folder(plan: Plan) -> Path:
+    """Return the folder of a plan's tables; the same request always writes to the same one."""
+    names = "+".join(table.declaration.name for table in plan.tables)
+    return home() / "reports" / f"{names}-{plan.request.profile}-{plan.digest()[:8]}"
+
+
+def finished_tables(plan: Plan, failures: Sequence[str] = ()) -> list[Table]:
+    """Build the tables that a plan shows from whatever of it is done."""
+    notes = [f"failed: {line}" for line in failures]
+    return [build_table(t.declaration, t.cells, notes=notes) for t in plan.tables if t.shown]
+
+
+def write_tables(request: dict[str, Any], failures: list[str]) -> Files:
+    """Write the tables and figures of a request; return table -> kind of file -> path."""
+    plan = make_plan(Request.from_json(request))
+    return write_outputs(plan, finished_tables(plan, failures))
+
+
+def write_outputs(plan: Plan, tables: Sequence[Table]) -> Files:
+    """Write tables, figures and the report of a plan; return table -> kind of file -> path."""
+    folder = report_folder(plan)
+    files: Files = {planned.declaration.name: {} for planned in plan.tables}
+    for table in tables:
+        for suffix, render in FORMATS.items():
+            path = folder / f"{table.declaration.name}.{suffix}"
+            write_atomically(path, render(table))
+            files[table.declaration.name][suffix] = str(path)
+    figures = []
+    for planned in plan.tables:
+        figures += _write_figure(planned, folder, files[planned.declaration.name])
+    report = Report(
+        title=" and ".join(planned.declaration.title for planned in plan.tables),
+        tables=tables,
+        figures=figures,
+        command=shlex.join(command_of(plan.request)),
+        links={kind: path for kinds in files.values() for kind, path in kinds.items()},
+    )
+    write_report(folder / "report.html", report)
+    for kinds in files.values():
+        kinds["report"] = str(folder / "report.html")
+    return files
+
+
+def _write_figure(planned: PlannedTable, folder: Path, files: dict[str, str]) -> list[ReportFigure]:
+    """Draw Figure 4 of a table's primary row, if any of it is done."""
+    frames = allocations(planned.cells, planned.declaration.primary)
+    if not frames:
+        return []
+    drawn = figure4(frames, folder, f"figure4-{planned.declaration.name}")
+    files |= {"figure4": str(drawn.image), "figure4_data": str(drawn.data)}
+    title = f"Figure 4: {planned.declaration.primary}, {planned.declaration.title}"
+    return [ReportFigure(title, drawn.image, CAPTION)]
+
+
+def command_of(request: Request) -> list[str]:
+    """Return the command line that makes a request's tables again."""
+    words = ["mase", "ablations" if request.only_ablations else "reproduce", "--profile", request.profile]
+    for option, values in (("--table", request.tables), ("--figure", request.figures), ("--set", request.overrides)):
+        words += [word for value in values for word in (option, value)]
+    words += ["--tasks", ",".join(request.tasks)] if request.tasks is not None else []
+    words += ["--backbone", request.backbone] if request.backbone else []
+    words += ["--preset", request.preset] if request.preset else []
+    return [*words, "--seeds", str(request.seeds)]

@@ -1,0 +1,138 @@
+"""What a reproduction asks for, and the plan that follows from it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mase.artifacts import digest_of
+from mase.errors import ParamsError
+from mase.evaluation.declaration import RowParams, TableParams, load_table
+from mase.evaluation.plan import Cell, plan, unique_units
+from mase.params import parse_override, read_named
+from mase.units import Unit
+
+DEFAULT_SEEDS = 2
+FIGURES = ("4",)
+
+
+@dataclass(frozen=True)
+class Request:
+    """The parameters of a flow or of `mase reproduce`; JSON-able.
+
+    Attributes:
+        tables: names or numbers; none, and no figures: the table that fits the data.
+        figures: "4"; without tables, only the row that the figure shows is trained.
+        tasks: columns to fill; None: all of each table.
+        seeds: how many seeds a cell has: 0, 1, ...
+        only_ablations: keep the reference, the full method and the ablations.
+    """
+
+    profile: str = "demo"
+    tables: tuple[str, ...] = ()
+    figures: tuple[str, ...] = ()
+    tasks: tuple[str, ...] | None = None
+    seeds: int = DEFAULT_SEEDS
+    overrides: tuple[str, ...] = ()
+    backbone: str | None = None
+    preset: str | None = None
+    only_ablations: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the request as JSON, to cross a task's boundary."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Request":
+        """Return the request that `to_json` wrote."""
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})
+
+    def default_table(self) -> str:
+        """Return Table 6, or its embedded twin where the data are the embedded ones."""
+        source = read_named("profiles", self.profile).get("data", {}).get("source", "embedded")
+        for override in self.overrides:
+            data = parse_override(override).get("data")
+            source = data.get("source", source) if isinstance(data, dict) else source
+        return "demo" if source == "embedded" else "6"
+
+
+@dataclass(frozen=True)
+class PlannedTable:
+    """A declared table and the cells that fill it; `shown` is false if only its figure is wanted."""
+
+    declaration: TableParams
+    cells: tuple[Cell, ...]
+    shown: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a request asks for."""
+
+    request: Request
+    tables: tuple[PlannedTable, ...]
+
+    def cells(self) -> list[Cell]:
+        """Return the cells of all tables, those of one task together, since they share its data."""
+        every = [cell for table in self.tables for cell in table.cells]
+        tasks = dict.fromkeys(cell.column for cell in every)
+        return [cell for task in tasks for cell in every if cell.column == task]
+
+    def units(self) -> list[Unit]:
+        """Return each unit once, in the order of training."""
+        return unique_units(self.cells())
+
+    def params(self) -> dict[str, Any]:
+        """Return the request as the params of the parent run."""
+        return self.request.to_json() | {"tables": [table.declaration.name for table in self.tables]}
+
+    def digest(self) -> str:
+        """Return what identifies the plan: the request, and the units that it comes to."""
+        return digest_of([self.params(), [unit.digest for unit in self.units()]])
+
+
+def make_plan(request: Request) -> Plan:
+    """Turn a request into cells and units.
+
+    Raises:
+        ParamsError: if a table, figure, task, profile, overlay or override is wrong.
+    """
+    unknown = [name for name in request.figures if name not in FIGURES]
+    if unknown:
+        raise ParamsError(f"no figure {unknown[0]!r}; there is: {', '.join(FIGURES)}")
+    only_figures = bool(request.figures) and not request.tables
+    names = request.tables or (request.default_table(),)
+    return Plan(request, tuple(_planned(request, name, only_figures) for name in dict.fromkeys(names)))
+
+
+def _planned(request: Request, name: str, only_figures: bool) -> PlannedTable:
+    declaration = load_table(name)
+    if only_figures:
+        declaration = _with_rows(declaration, [declaration.row(declaration.primary)])
+    elif request.only_ablations:
+        declaration = ablations_of(declaration)
+    cells = plan(
+        declaration,
+        profile=request.profile,
+        seeds=range(request.seeds),
+        tasks=request.tasks,
+        overrides=request.overrides,
+        backbone=request.backbone,
+        preset=request.preset,
+    )
+    return PlannedTable(declaration, tuple(cells), shown=not only_figures)
+
+
+def ablations_of(table: TableParams) -> TableParams:
+    """Return a table's reference, primary row and ablations, as a table of its own.
+
+    Raises:
+        ParamsError: if the table has no ablations.
+    """
+    rows = [row for row in table.rows if row.group == "ablation" or row.label in (table.reference, table.primary)]
+    if not any(row.group == "ablation" for row in rows):
+        raise ParamsError(f"table {table.name} has no ablations")
+    return _with_rows(table, rows).model_copy(update={"name": f"{table.name}-ablations"})
+
+
+def _with_rows(table: TableParams, rows: Sequence[RowParams]) -> TableParams:
+    return table.model_copy(update={"rows": tuple(rows)})

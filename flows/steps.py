@@ -1,0 +1,107 @@
+"""The steps of a run, as functions from JSON to JSON; Prefect tasks are made of these.
+
+Every step can be repeated: what it makes is found by its digest the next time. `Steps` names
+the callables that a plan is run with: the functions themselves (`PLAIN`), or tasks around them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flows import book, progress
+from flows.outputs import write_tables
+from mase.artifacts import digest_of
+from mase.model.preparation import extract_all, parse_all
+from mase.params import Params, validate
+from mase.units import Unit, task_data
+from mase.units import train as train_unit
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What to call for each step of a plan."""
+
+    prepare: Callable[[Json], Json]
+    graphs: Callable[[Json], Json]
+    proxies: Callable[[Json], Json]
+    train: Callable[[Json, str, str | None, bool], Json]
+    tables: Callable[[Json, list[str]], dict[str, dict[str, str]]]
+
+
+def read_params(content: Json) -> Params:
+    """Return the params that a step was given as JSON."""
+    return validate(Params, content, "params of a step")
+
+
+def prepare(params: Json) -> Json:
+    """Read and split a task's data; return its digest, source and counts."""
+    chosen = read_params(params)
+    data = task_data(chosen.task, chosen.data)
+    return {"digest": data.digest, "source": data.source, "counts": dict(data.counts)}
+
+
+def graphs(params: Json) -> Json:
+    """Parse the sentences of a task into scene graphs; return the digest of their table."""
+    chosen = read_params(params)
+    data = task_data(chosen.task, chosen.data)
+    table = parse_all(chosen, [data.train, data.slice, data.evaluation], data.train, None)
+    return {"digest": table.digest if table is not None else None}
+
+
+def proxies(params: Json) -> Json:
+    """Run the towers over a task's sentences and entity phrases; return each table's digest."""
+    chosen = read_params(params)
+    data = task_data(chosen.task, chosen.data)
+    rows = [data.train, data.slice, data.evaluation]
+    tables = extract_all(chosen, rows, parse_all(chosen, rows, data.train, None))
+    found = {f"sentence/{m}": t.digest for m, t in tables.sentences.items()}
+    return found | {f"phrase/{m}": t.digest for m, t in tables.phrases.items()}
+
+
+def train(params: Json, label: str, parent_run: str | None, keep_model: bool) -> Json:
+    """Train one unit, as a run below `parent_run` if there is one; return where its result is."""
+    unit = Unit(params=read_params(params), label=label)
+    from mase.serving import log_model  # brings in MLflow's model machinery
+
+    with book.unit_run(unit, parent_run) as tracker:
+        result = train_unit(unit, tracker=tracker, progress=progress.show_stage, keep_model=keep_model)
+        if keep_model:
+            log_model(tracker, result.folder)
+    return {
+        "digest": result.digest,
+        "folder": str(result.folder),
+        "metrics": dict(result.metrics),
+        "seconds": result.seconds,
+    }
+
+
+PLAIN = Steps(prepare=prepare, graphs=graphs, proxies=proxies, train=train, tables=write_tables)
+
+
+class Inputs:
+    """Makes sure that what a unit reads is there, calling each step once per distinct input."""
+
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
+        self._ready: set[str] = set()
+
+    def make_ready(self, unit: Unit) -> None:
+        """Prepare data, graphs and proxies of a unit, as far as it uses them."""
+        content = unit.params.model_dump(mode="json")
+        data = {key: content[key] for key in ("task", "data")}
+        reading = {key: content[key] for key in ("graph", "proxies", "modalities", "towers")}
+        self._once("prepare", data, self.steps.prepare, content)
+        if content["graph"] is not None:
+            parsing = {key: content["graph"][key] for key in ("predicates", "relation_nodes")}
+            self._once("graphs", data | parsing, self.steps.graphs, content)
+        if set(content["modalities"]) != {"text"}:
+            self._once("proxies", data | reading, self.steps.proxies, content)
+
+    def _once(self, step: str, identity: Json, call: Callable[[Json], Json], content: Json) -> None:
+        key = digest_of({"step": step, **identity})
+        if key not in self._ready:
+            progress.show_stage(step, 0, 1)
+            call(content)
+            self._ready.add(key)

@@ -1,0 +1,250 @@
+"""Optuna studies: which alpha and tau (or other params) score best on a slice of the training set.
+
+A study is identified by its request: the params it starts from, the search space and the
+method. It lives in `$MASE_HOME/studies/<name>/`: `request.json`, the journal of its trials,
+and what `flows.study_report` writes. Trials are units like any other, scored with
+`data.evaluate_on: tune`, never on dev. The same command goes on where it was stopped: finished
+trials are kept, a trial that was cut off is tried again with the same values, and its unit
+resumes from its checkpoint.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from filelock import FileLock
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from flows.search import SearchParams, load_search
+from mase.artifacts import digest_of, home, write_json
+from mase.errors import ParamsError, TrainingError
+from mase.params import Params, load_params
+from mase.seeds import derive
+from mase.tracking import Tracker, names
+from mase.units import Unit, train
+
+SIGNIFICANT_DIGITS = 4  # of a suggested value, so that the printed number is the number used
+
+
+@dataclass(frozen=True)
+class StudyRequest:
+    """What one study asks; JSON-able, so that worker processes can be given it."""
+
+    task: str
+    profile: str = "demo"
+    method: str = "mase"
+    backbone: str | None = None
+    preset: str | None = None
+    overrides: tuple[str, ...] = ()
+    search: str = "alpha_tau"
+    seed: int = 0
+
+    def params(self, values: Mapping[str, float] | None = None) -> Params:
+        """Return the params of a trial with these values, scored on the tune slice."""
+        chosen = [f"{key}={value!r}" for key, value in (values or {}).items()]
+        return load_params(
+            self.task,
+            profile=self.profile,
+            backbone=self.backbone,
+            preset=self.preset,
+            overlays=(self.method,),
+            overrides=(*self.overrides, *chosen, "data.evaluate_on=tune"),
+            seed=self.seed,
+        )
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "StudyRequest":
+        """Return the request that `asdict` wrote."""
+        return cls(**{**content, "overrides": tuple(content["overrides"])})
+
+    def name(self) -> str:
+        """Return the study's name, which changes with anything that changes its trials."""
+        base = self.params().model_dump(mode="json")
+        space = load_search(self.search).model_dump(mode="json", exclude={"about"})
+        label = f"{base['task']['name']}-{Path(self.method).name}-{Path(self.search).stem}"
+        return f"{label}-{digest_of({'params': base, 'search': space}, 10)}"
+
+    def folder(self) -> Path:
+        """Return the study's folder."""
+        return home() / "studies" / self.name()
+
+
+def starting_values(params: Params, search: SearchParams) -> dict[str, float]:
+    """Return the values that the params have now; they are the first trial.
+
+    Raises:
+        ParamsError: if a key is no param or its value lies outside its range. A study whose
+            first trial is the starting point can never end below it.
+    """
+    values, errors = {}, []
+    for key, interval in search.space.items():
+        value: Any = params
+        for part in key.split("."):
+            value = getattr(value, part, None)
+        if not isinstance(value, int | float):
+            errors.append(f"  {key}: not a number in these params")
+        elif not interval.low <= value <= interval.high:
+            errors.append(f"  {key}: starts at {value:g}, outside [{interval.low:g}, {interval.high:g}]")
+        else:
+            values[key] = float(value)
+    if errors:
+        hint = "these params may not use what is searched: give another --search or --method"
+        raise ParamsError("the study cannot start\n" + "\n".join(errors) + f"\n  {hint}")
+    return values
+
+
+def open_study(folder: Path, search: SearchParams) -> optuna.Study:
+    """Open the study in `folder`, making its journal if there is none."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    folder.mkdir(parents=True, exist_ok=True)
+    journal = folder / "journal.log"
+    pruner = optuna.pruners.MedianPruner(
+        n_startup_trials=search.pruner_trials, n_warmup_steps=search.pruner_iterations
+    )
+    return optuna.create_study(
+        study_name=folder.name,
+        storage=JournalStorage(JournalFileBackend(str(journal))),
+        direction="maximize",
+        pruner=pruner,
+        load_if_exists=True,
+    )
+
+
+def prepare_study(request: StudyRequest) -> Path:
+    """Make a study's folder ready to go on: record the request, repair, retry what was cut off."""
+    search = load_search(request.search)
+    first = starting_values(request.params(), search)
+    folder = request.folder()
+    write_json(folder / "request.json", asdict(request))
+    drop_half_written_line(folder / "journal.log")
+    study = open_study(folder, search)
+    if not study.trials:
+        study.enqueue_trial(first)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+    retried = {trial.user_attrs.get("retry_of") for trial in study.trials}
+    for trial in study.trials:
+        values = trial.params or trial.system_attrs.get("fixed_params")
+        cut_off = trial.state == TrialState.FAIL and not is_finished(trial)
+        if cut_off and values and trial.number not in retried:
+            study.enqueue_trial(values, user_attrs={"retry_of": trial.number})
+    return folder
+
+
+def drop_half_written_line(journal: Path) -> None:
+    """Cut a journal back to its last whole line; a process killed while writing leaves a part."""
+    content = journal.read_bytes() if journal.exists() else b""
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole != content:
+        with journal.open("r+b") as stream:
+            stream.truncate(len(whole))
+
+
+def is_finished(trial: FrozenTrial) -> bool:
+    """Tell whether a trial counts: complete, pruned, or failed for a reason that would return."""
+    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or "error" in trial.user_attrs
+
+
+def run_trials(
+    request: StudyRequest,
+    folder: Path,
+    trials: int,
+    *,
+    tracker: Tracker | None = None,
+    report: Callable[[FrozenTrial], None] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> None:
+    """Run trials until the study has `trials` of them; several processes may do this at once."""
+    search = load_search(request.search)
+    study = open_study(folder, search)
+    while (trial := _next_trial(study, folder, search, trials)) is not None:
+        finished = _run_trial(request, study, trial, search, tracker, progress)
+        if report is not None:
+            report(finished)
+
+
+def _next_trial(study: optuna.Study, folder: Path, search: SearchParams, trials: int) -> optuna.Trial | None:
+    """Take the next trial, or None if enough are finished or under way."""
+    with FileLock(folder / "next.lock"):
+        taken = [t for t in study.trials if is_finished(t) or t.state == TrialState.RUNNING]
+        if len(taken) >= trials:
+            return None
+        number = len(study.trials)
+        study.sampler = optuna.samplers.TPESampler(
+            n_startup_trials=search.startup_trials, seed=derive(search.sampler_seed, f"trial/{number}") % 2**32
+        )
+        return study.ask()
+
+
+def suggest(trial: optuna.Trial, search: SearchParams) -> dict[str, float]:
+    """Return the trial's values, rounded to the digits that are printed."""
+    return rounded({key: trial.suggest_float(key, r.low, r.high, log=r.log) for key, r in search.space.items()})
+
+
+def rounded(values: Mapping[str, float]) -> dict[str, float]:
+    """Round values to the digits that are trained with and printed."""
+    return {key: float(f"{value:.{SIGNIFICANT_DIGITS}g}") for key, value in values.items()}
+
+
+def _run_trial(
+    request: StudyRequest,
+    study: optuna.Study,
+    trial: optuna.Trial,
+    search: SearchParams,
+    tracker: Tracker | None,
+    progress: Callable[[str, int, int], None] | None,
+) -> FrozenTrial:
+    """Train one trial's unit and tell the study how it ended."""
+    values = suggest(trial, search)
+    params = request.params(values)
+    unit = Unit(params=params, label=f"trial {trial.number}")
+    trial.set_user_attr("unit", unit.digest)
+    child = tracker.child(f"trial-{trial.number}", {names.KIND: "trial", "mase.trial": str(trial.number)}) if tracker else None
+    if child is not None:
+        trial.set_user_attr("mlflow_run_id", child.run_id)
+
+    def on_iteration(iteration: int, observed: Mapping[str, float]) -> None:
+        if "score" not in observed:  # the first E-step measures nothing
+            return
+        trial.report(observed["score"], iteration)
+        if trial.should_prune():
+            raise optuna.TrialPruned(f"below the median at EM iteration {iteration}")
+
+    try:
+        result = train(unit, tracker=child, progress=progress, on_iteration=on_iteration)
+    except optuna.TrialPruned as cause:
+        return _tell(study, trial, child, TrialState.PRUNED, None, str(cause))
+    except TrainingError as cause:
+        trial.set_user_attr("error", str(cause))
+        return _tell(study, trial, child, TrialState.FAIL, None, str(cause))
+    except BaseException as cause:
+        if child is not None:
+            child.close("FAILED" if isinstance(cause, Exception) else "KILLED", repr(cause))
+        raise
+    return _tell(study, trial, child, TrialState.COMPLETE, result.metrics[params.task.main_metric], "")
+
+
+def _tell(
+    study: optuna.Study,
+    trial: optuna.Trial,
+    child: Tracker | None,
+    state: TrialState,
+    score: float | None,
+    reason: str,
+) -> FrozenTrial:
+    if child is not None:
+        child.tags({"mase.trial_state": state.name.lower()})
+        if score is not None:
+            child.metrics({"study/score": score})
+        child.close("FAILED" if state == TrialState.FAIL else "FINISHED", reason)
+    return study.tell(trial, score, state=state)
+
+
+def read_request(folder: Path) -> StudyRequest:
+    """Return the request that `prepare_study` recorded."""
+    return StudyRequest.from_json(json.loads((folder / "request.json").read_text(encoding="utf-8")))

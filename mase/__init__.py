@@ -1,0 +1,20 @@
+"""MASE: multimodal knowledge for language models without images, and whether it helped.
+
+The science of the project; it runs from a plain script and imports neither Prefect nor
+Optuna. Start at `mase.em.loop` (Algorithm 1), `mase.model.mase` (Figure 3) or
+`mase.units` (one training run).
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {"load_params": "mase.params", "Unit": "mase.units", "train": "mase.units", "Predictor": "mase.prediction"}
+__all__ = ["Predictor", "Unit", "__version__", "load_params", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)

@@ -1,0 +1,31 @@
+"""Fine-tuning the backbone alone, written out: pooled state, dropout, head.
+
+Tables train the same thing as a case of MASE (`params/methods/text.yaml`); this module is
+the independent twin that a test holds it against, bit for bit.
+"""
+
+import torch
+from torch import nn
+
+from mase.model.backbone import Backbone
+from mase.model.batch import Batch
+from mase.model.heads import Head
+from mase.model.mase import MaseOutput
+from mase.modalities import Modality
+
+
+class TextOnly(nn.Module):
+    """A pre-trained language model with a task head."""
+
+    modalities: tuple[Modality, ...] = ("text",)
+
+    def __init__(self, backbone: Backbone, head: Head):
+        super().__init__()
+        self.backbone, self.head = backbone, head
+        self.register_buffer("allocation", torch.ones(1))
+
+    def forward(self, batch: Batch) -> MaseOutput:
+        """Return the output for a batch."""
+        _, pooled = self.backbone(batch.ids, batch.mask, batch.types, batch.frozen)
+        features = pooled.float().unsqueeze(1)
+        return MaseOutput(self.head(features[:, 0]), features, features, features)

@@ -1,0 +1,124 @@
+"""From a task and the data params to the rows of a run: the split recipe in one place.
+
+    training file ── internal_test (kept aside, never tuned on)
+                  └─ [evaluate_on: tune] tune share (what a study is scored on)
+                     └─ at most max_train_rows ── information slice
+                                               └─ training rows
+    development file ── at most max_eval_rows (evaluate_on: dev)
+
+Every draw comes from `data.split_seed`, never from the run's seed, so that all rows of a
+table train on the same rows and are scored on the same rows.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mase import seeds
+from mase.artifacts import digest_of
+from mase.data import embedded, files, hub
+from mase.data.rows import Rows
+from mase.data.splits import sample, separate
+from mase.errors import DataError, ParamsError
+from mase.params import DataParams, TaskParams
+
+VERSION = 1  # of the recipe; raise it when the same params give other rows
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """The rows of one task, split.
+
+    Attributes:
+        train: rows for the M-step.
+        slice: rows for the E-step's information; never trained on, never scored on.
+        evaluation: what `DataParams.evaluate_on` asks for.
+        digest: identifies all of the above, and the labels' names.
+        counts: rows per part, and of the training file.
+        source: where the rows come from, for people.
+    """
+
+    train: Rows
+    slice: Rows
+    evaluation: Rows
+    digest: str
+    counts: dict[str, int]
+    source: str
+
+
+def prepare(task: TaskParams, data: DataParams) -> TaskData:
+    """Read a task's rows and split them; the same params always give the same rows.
+
+    With `evaluate_on` "internal_test" or "tune" the development file is not opened.
+    `max_eval_rows` caps the evaluation rows whichever they are.
+
+    Raises:
+        DataError: if a source is missing or malformed.
+        ParamsError: if the shares leave a part without rows.
+    """
+    whole, source = read(task, data, "train")
+    rest, internal_test = _aside(whole, round(data.internal_test * len(whole)), data, "internal_test")
+    tune = None
+    if data.evaluate_on == "tune":
+        rest, tune = _aside(rest, round(data.tune_share * len(rest)), data, "tune")
+    capped = sample(rest, data.max_train_rows, _generator(data, "max_train_rows"))
+    train, information = _aside(capped, slice_size(len(capped), data), data, "slice")
+    if data.evaluate_on == "dev":
+        evaluation, _ = read(task, data, "dev")
+    else:
+        evaluation = internal_test if tune is None else tune
+    evaluation = sample(evaluation, data.max_eval_rows, _generator(data, "max_eval_rows"))
+    parts = {"train": train, "slice": information, "evaluation": evaluation}
+    _refuse_empty(parts, task, data, len(whole))
+    counts = {name: len(rows) for name, rows in parts.items()}
+    return TaskData(
+        **parts,
+        digest=digest_of([VERSION, list(task.labels), {name: rows.digest() for name, rows in parts.items()}]),
+        counts={**counts, "internal_test": len(internal_test), "train_file": len(whole)},
+        source=source,
+    )
+
+
+def read(task: TaskParams, data: DataParams, split: str) -> tuple[Rows, str]:
+    """Read the "train" or "dev" rows of a task from the source that `data` names.
+
+    Raises:
+        DataError: if the source is missing or malformed, or the task does not have it.
+    """
+    if data.source == "files":
+        if data.dir is None:
+            raise DataError("data.source is files, but data.dir is not set; pass --data-dir")
+        rows, path = files.read_split(task, data.dir, split)
+        return rows, f"files:{path}"
+    if data.source == "hub":
+        return hub.read_split(task, split)
+    train, dev = embedded.generate(task)
+    return train if split == "train" else dev, f"embedded:{task.embedded}"
+
+
+def slice_size(rows: int, data: DataParams) -> int:
+    """Return the size of the information slice of `rows` training rows.
+
+    A share of them, at least `slice_min`, at most `slice_max`, and never more than half.
+    """
+    return min(max(round(data.slice_share * rows), data.slice_min), data.slice_max, rows // 2)
+
+
+def _aside(rows: Rows, size: int, data: DataParams, name: str) -> tuple[Rows, Rows]:
+    """Return (left, taken)."""
+    taken, left = separate(rows, size, _generator(data, name))
+    return rows.take(left), rows.take(taken)
+
+
+def _generator(data: DataParams, name: str) -> np.random.Generator:
+    return seeds.numpy_generator(data.split_seed, f"data/{name}")
+
+
+def _refuse_empty(parts: dict[str, Rows], task: TaskParams, data: DataParams, rows: int) -> None:
+    empty = [name for name, part in parts.items() if not len(part)]
+    if empty:
+        raise ParamsError(
+            f"task {task.name}: no rows left for {', '.join(empty)} of {rows} in the training file; change "
+            f"data.internal_test ({data.internal_test:g}), data.tune_share ({data.tune_share:g}) "
+            f"or data.max_train_rows ({data.max_train_rows})"
+        )

@@ -1,0 +1,78 @@
+"""Checkpoints at E-step boundaries, from which a run goes on bit for bit.
+
+Only what trains and the buffers are stored: frozen layers are loaded from where they
+came from. Randomness needs no state: each block of M-steps seeds itself (see
+`mase.em.loop`).
+"""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mase.errors import CheckpointFormatError
+
+VERSION = 1
+NAME = "checkpoint.pt"
+
+
+def learned_state(model: nn.Module) -> dict[str, Tensor]:
+    """Return the tensors that training changes or sets: trainable parameters and buffers."""
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    return {k: v for k, v in model.state_dict().items() if k not in frozen}
+
+
+def restore_learned_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
+    """Load what `learned_state` gave.
+
+    Raises:
+        CheckpointFormatError: if a key is missing or foreign, or a shape differs.
+    """
+    expected = learned_state(model)
+    missing, extra = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
+    if missing or extra:
+        raise CheckpointFormatError(f"{where}: missing keys {missing[:3]}, foreign keys {extra[:3]}")
+    for key, value in state.items():
+        if value.shape != expected[key].shape:
+            raise CheckpointFormatError(
+                f"{where}: {key} has shape {tuple(value.shape)}, the model has {tuple(expected[key].shape)}"
+            )
+    model.load_state_dict(state, strict=False)
+
+
+def save(folder: Path, content: dict[str, Any]) -> None:
+    """Write the checkpoint atomically, replacing the last one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{NAME}.")
+    os.close(handle)
+    try:
+        torch.save({"version": VERSION, **content}, temporary)
+        os.replace(temporary, folder / NAME)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load(folder: Path) -> dict[str, Any] | None:
+    """Return the last checkpoint, or None if there is none.
+
+    Debris of a write that was cut off is removed.
+
+    Raises:
+        CheckpointFormatError: if it cannot be read or is of another version.
+    """
+    for debris in folder.glob(f".{NAME}.*"):
+        debris.unlink(missing_ok=True)
+    path = folder / NAME
+    if not path.exists():
+        return None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, OSError, EOFError, ValueError) as cause:
+        raise CheckpointFormatError(f"{path} cannot be read ({cause}); delete it to start this run afresh") from cause
+    if not isinstance(content, dict) or content.get("version") != VERSION:
+        raise CheckpointFormatError(f"{path} is not a version {VERSION} checkpoint; delete it to start this run afresh")
+    return content

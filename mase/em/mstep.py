@@ -1,0 +1,119 @@
+"""The M-step: one optimiser step on Eq. 9, the optimiser, and its schedule."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from mase.em.losses import cross_modal_contrastive, mixture_loss, same_text_mask, task_loss, total_loss
+from mase.errors import TrainingError
+from mase.model.batch import Batch
+from mase.model.build import AnyModel
+from mase.model.mase import MaseModel, MaseOutput
+from mase.params import Params, TrainingParams
+
+
+def m_step_losses(output: MaseOutput, labels: Tensor, batch: Batch, params: Params, model: AnyModel) -> dict[str, Tensor]:
+    """Return L_M and its parts, `total`, `task`, `contrastive` (Eqs. 7-9), of one batch.
+
+    Regression errors are in units of the training labels' deviation, so that alpha and the
+    learning rates mean the same for every task.
+    """
+    if params.m_objective == "mixture":
+        task = _mixture_loss(output, labels, params, model)
+    elif params.task.family == "regression":
+        task = task_loss("regression", *_standardised(output.logits, labels, model))
+    else:
+        task = task_loss("classification", output.logits, labels)
+    if params.contrastive.alpha == 0 or output.contrastive.shape[1] < 2:
+        return {"total": task, "task": task, "contrastive": torch.zeros(())}
+    same = same_text_mask(batch.keys).to(labels.device) if params.contrastive.mask_duplicates else None
+    contrastive = cross_modal_contrastive(output.contrastive, params.contrastive.tau, same)
+    return {"total": total_loss(task, contrastive, params.contrastive.alpha), "task": task, "contrastive": contrastive}
+
+
+def _standardised(scores: Tensor, labels: Tensor, model: AnyModel) -> tuple[Tensor, Tensor]:
+    mean, deviation = model.head.mean, model.head.deviation
+    return (scores - mean) / deviation, (labels - mean) / deviation
+
+
+def _mixture_loss(output: MaseOutput, labels: Tensor, params: Params, model: AnyModel) -> Tensor:
+    assert isinstance(model, MaseModel) and output.gate is not None and output.modality_logits is not None
+    if params.task.family == "classification":
+        return mixture_loss(output.gate, output.modality_logits, labels)
+    scores, targets = _standardised(output.modality_logits.squeeze(-1), labels, model)
+    assert model.log_sigma is not None
+    return mixture_loss(output.gate, scores, targets, sigma=model.log_sigma.exp())
+
+
+def parameter_groups(model: nn.Module, params: TrainingParams) -> list[dict[str, object]]:
+    """Return the optimiser's groups: the backbone and the new modules, each with and without decay.
+
+    Biases, gains and gates take no weight decay.
+    """
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            key = (name.startswith("backbone."), parameter.ndim > 1)
+            groups.setdefault(key, []).append(parameter)
+    return [
+        {
+            "params": members,
+            "lr": params.lr_backbone if backbone else params.lr_new,
+            "weight_decay": params.weight_decay if decays else 0.0,
+        }
+        for (backbone, decays), members in sorted(groups.items(), key=lambda item: item[0])
+    ]
+
+
+class Optimiser:
+    """AdamW with linear warm-up and linear decay over the step budget; never reset."""
+
+    def __init__(self, model: nn.Module, params: TrainingParams, total_steps: int):
+        self.model, self.clip = model, params.clip
+        self.adam = torch.optim.AdamW(parameter_groups(model, params), fused=True)
+        warmup = math.ceil(params.warmup * total_steps)
+
+        def rate(step: int) -> float:
+            if step < warmup:
+                return (step + 1) / warmup
+            return max(0.0, (total_steps - step) / max(1, total_steps - warmup))
+
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.adam, rate)
+
+    def step(self, loss: Tensor) -> None:
+        """Take one step down the loss.
+
+        Raises:
+            TrainingError: if the loss is not finite.
+        """
+        if not bool(torch.isfinite(loss)):
+            raise TrainingError(
+                f"the loss became {float(loss)}; lower training.lr_backbone or training.lr_new, or use precision fp32"
+            )
+        self.adam.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+        self.adam.step()
+        self.schedule.step()
+
+    def state(self) -> dict[str, object]:
+        """Return what a checkpoint must hold."""
+        return {"adam": self.adam.state_dict(), "schedule": self.schedule.state_dict()["last_epoch"]}
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        """Go on from `state`."""
+        self.adam.load_state_dict(state["adam"])  # type: ignore[arg-type]
+        self.schedule.last_epoch = int(state["schedule"])  # type: ignore[call-overload]
+
+
+def gradient_norms(model: nn.Module) -> dict[str, float]:
+    """Return the last step's clipped gradient norm by part of the model, by modality for the projections."""
+    squares: dict[str, float] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            parts = name.split(".")
+            group = parts[2] if parts[:2] == ["projection", "project"] else parts[0]
+            squares[group] = squares.get(group, 0.0) + float(parameter.grad.square().sum())
+    return {group: math.sqrt(value) for group, value in squares.items()}

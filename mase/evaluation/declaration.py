@@ -1,0 +1,96 @@
+"""What a file under `params/tables/` may say: rows, columns and the paper's numbers."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from mase.params import Frozen, read_named, validate
+
+AVERAGE = "average"
+Group = Literal["reference", "method", "ablation", "control"]
+
+
+class RowParams(Frozen):
+    """One row of a table: a configuration, and what the paper reports for it."""
+
+    label: str
+    group: Group
+    overlays: tuple[str, ...] = Field(
+        default=(), description="files of methods/, ablations/, controls/, in order"
+    )
+    overrides: tuple[str, ...] = Field(default=(), description="a.b=c, after the overlays")
+    backbone: str | None = Field(default=None, description="name of a backbone, if not the run's")
+    paper: dict[str, dict[str, float]] = Field(
+        default={}, description="base model -> column -> per cent as printed; absent means not published"
+    )
+    placebo: bool = Field(
+        default=False, description="control without information: a gain that it shows is no gain"
+    )
+    available: bool = Field(
+        default=True, description="false: declared, but not yet possible; the note says why"
+    )
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "RowParams":
+        if self.available and not self.overlays:
+            raise ValueError(f"row {self.label!r} needs overlays")
+        if not self.available and not self.note:
+            raise ValueError(f"row {self.label!r} is not available, so its note must say why")
+        if self.placebo and self.group != "control":
+            raise ValueError(f"row {self.label!r} is a placebo, so its group must be control")
+        return self
+
+
+class TableParams(Frozen):
+    """A table: which rows are measured on which tasks, and against which row."""
+
+    about: str = ""
+    name: str
+    title: str
+    columns: tuple[str, ...] = Field(min_length=1, description="names of tasks")
+    reference: str = Field(description="label of the row that the others are compared with")
+    primary: str = Field(description="label of the row that the headline is about")
+    quoted: tuple[str, ...] = Field(default=(), description="base models whose numbers are quoted, in order")
+    quoted_from: str = Field(default="", description="where the quoted numbers were printed")
+    rows: tuple[RowParams, ...]
+    footnotes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "TableParams":
+        labels = [row.label for row in self.rows]
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        if twice:
+            raise ValueError(f"row labels occur twice: {twice}")
+        if len(set(self.columns)) < len(self.columns) or AVERAGE in self.columns:
+            raise ValueError(f"columns must be distinct tasks, none called {AVERAGE!r}")
+        for field, label in (("reference", self.reference), ("primary", self.primary)):
+            if label not in labels or not self.row(label).available:
+                raise ValueError(f"{field} {label!r} is not the label of an available row")
+        for row in self.rows:
+            self._check_paper(row)
+        return self
+
+    def _check_paper(self, row: RowParams) -> None:
+        for base, numbers in row.paper.items():
+            if base not in self.quoted:
+                raise ValueError(
+                    f"row {row.label!r} quotes {base!r}, which is not in quoted {list(self.quoted)}"
+                )
+            unknown = sorted(set(numbers) - {*self.columns, AVERAGE})
+            if unknown:
+                raise ValueError(f"row {row.label!r} quotes {base!r} on unknown columns {unknown}")
+
+    def row(self, label: str) -> RowParams:
+        """Return the row with this label."""
+        return next(row for row in self.rows if row.label == label)
+
+
+def load_table(name: str) -> TableParams:
+    """Read a table's declaration: "demo", "table6", "6", or the path of a YAML file.
+
+    Raises:
+        ParamsError: if there is no such table, or with every error found in it.
+    """
+    file = f"table{name}" if name.isdigit() else name
+    return validate(TableParams, read_named("tables", file), f"table {name}")

@@ -1,0 +1,61 @@
+"""What must be said under a table: counts, metrics, stand-ins, caveats."""
+
+from collections.abc import Mapping
+
+from mase.evaluation.declaration import TableParams
+from mase.evaluation.evidence import Evidence
+
+Found = Mapping[tuple[str, str], Evidence]  # (row, column) -> evidence
+
+SMALL_PROFILES = ("demo", "smoke")
+STAND_INS = (
+    "Towers: small stand-ins trained or initialised by this project, not CLIP, AudioCLIP or CLIP-ViP, "
+    "also in the rows that carry those names."
+)
+MINILM = (
+    "Backbone all-MiniLM-L6-v2 was itself trained on question duplicates, NLI and captions; "
+    "this is the same for every row."
+)
+
+
+def profile_notes(profile: str) -> list[str]:
+    """Return the warning that goes under every table made with a small profile."""
+    return [f"Profile {profile}: too small for conclusions."] if profile in SMALL_PROFILES else []
+
+
+def _counts(evidence: Found) -> str:
+    titles: dict[tuple[str, int], list[str]] = {}
+    for found in evidence.values():
+        same = titles.setdefault((found.task.main_metric, found.labels.size), [])
+        if found.task.title not in same:
+            same.append(found.task.title)
+    parts = [f"{', '.join(names)}: {metric} on {size} examples" for (metric, size), names in titles.items()]
+    return "Measured: " + "; ".join(parts) + "."
+
+
+def _seeds(evidence: Found) -> str:
+    seeds = sorted({seed for found in evidence.values() for seed in found.seeds})
+    if len(seeds) == 1:
+        return f"One seed ({seeds[0]}): the intervals do not cover training noise."
+    few = " With so few seeds the intervals are somewhat too narrow." if len(seeds) < 5 else ""
+    return f"Seeds: {', '.join(map(str, seeds))}.{few}"
+
+
+def _caveats(evidence: Found) -> list[str]:
+    runs = [found.params for found in evidence.values()]
+    towers = [p.towers[m] for p in runs for m in p.modalities if m != "text"]
+    notes = [STAND_INS] if any(tower.stand_in for tower in towers) else []
+    if any("minilm" in f"{p.backbone.name} {p.backbone.ref}".lower() for p in runs):
+        notes.append(MINILM)
+    return notes
+
+
+def footnotes(table: TableParams, evidence: Found) -> list[str]:
+    """Return the footer of a table: what was measured on how much, and what to beware of."""
+    if not evidence:
+        return ["No unit of this table is done.", *table.footnotes]
+    test = (
+        f"Differences are against {table.reference}: paired bootstrap over examples and seeds, 95% interval, "
+        "p two-sided, Holm-adjusted over the rows of a column."
+    )
+    return [_counts(evidence), _seeds(evidence), test, *_caveats(evidence), *table.footnotes]

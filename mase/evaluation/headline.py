@@ -1,0 +1,58 @@
+"""The sentences that a reader should take away, whichever way they point."""
+
+from mase.evaluation.declaration import AVERAGE, TableParams
+from mase.evaluation.layout import clean, p_text, points
+from mase.evaluation.summaries import ALPHA, PLACEBO, CellSummary
+from mase.evaluation.tables import Table
+
+
+def verdict(cell: CellSummary, reference: str, *, placebo: bool = False) -> str:
+    """Return what a cell's comparison with the reference row says.
+
+    A difference is established if its Holm-adjusted p-value is below 0.05, which is stricter
+    than an interval without 0.
+    """
+    found = cell.comparison
+    if found is None or cell.holm_p is None:
+        return f"no comparison ({cell.reason or 'no result'})"
+    interval = f"[{points(found.low)}, {points(found.high)}]"
+    numbers = f"{points(found.difference)} points {interval} {p_text(cell.holm_p)}"
+    if cell.holm_p >= ALPHA:
+        missed = f"true differences below about {100 * found.detectable:.1f} points would often be missed"
+        return f"{numbers}: no difference from {reference} established ({missed})"
+    if found.difference < 0:
+        return f"{numbers}: worse than {reference}"
+    if placebo:
+        return f"{numbers}: above {reference} although it is a placebo"
+    if PLACEBO in cell.marks:
+        return f"{numbers}: above {reference}, but a placebo does as well, so what the proxies say gets no credit"
+    return f"{numbers}: above {reference}, and no placebo in this table does as well"
+
+
+def _where(table: Table, column: str) -> str:
+    return f"mean of {len(table.columns) - 1} tasks" if column == AVERAGE else clean(table.title(column))
+
+
+def _columns(table: Table, declaration: TableParams) -> list[str]:
+    """Return the average where the primary row has one, else every column."""
+    average = table.cells.get((declaration.primary, AVERAGE))
+    return [AVERAGE] if average is not None and average.n else [c for c in table.columns if c != AVERAGE]
+
+
+def headline(table: Table) -> list[str]:
+    """Return a few sentences: the primary row and the placebos against the reference.
+
+    On the average where there is one, else task by task.
+    """
+    declaration = table.declaration
+    reference = clean(declaration.reference)
+    rows = [declaration.row(declaration.primary), *(row for row in declaration.rows if row.placebo)]
+    lines = []
+    for column in _columns(table, declaration):
+        for row in rows:
+            cell = table.cells[row.label, column]
+            kind = " (placebo)" if row.placebo else ""
+            lines.append(
+                f"{clean(row.label)}{kind}, {_where(table, column)}: {verdict(cell, reference, placebo=row.placebo)}."
+            )
+    return lines

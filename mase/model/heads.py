@@ -1,0 +1,45 @@
+"""The task head that Eq. 7's p(y | h) comes from."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mase.params import HeadParams
+
+
+class Head(nn.Module):
+    """Classifier or regressor on a vector of width D.
+
+    A classifier returns logits over C classes. A regressor returns one number, in the
+    units of the labels: the linear output is scaled by the training labels' deviation
+    and shifted by their mean, so that a head starts at the best constant.
+
+    Args:
+        width: D.
+        outputs: C, or 1 for regression.
+        params: hidden width 0 is one linear layer; h > 0 is Linear(D, h), GELU, Linear(h, C).
+        mean, deviation: of the training labels (regression).
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, width: int, outputs: int, params: HeadParams, mean: float = 0.0, deviation: float = 1.0):
+        super().__init__()
+        self.dropout = nn.Dropout(params.dropout)
+        self.hidden = nn.Linear(width, params.hidden) if params.hidden else None
+        self.output = nn.Linear(params.hidden or width, outputs)
+        self.register_buffer("mean", torch.tensor(mean))
+        self.register_buffer("deviation", torch.tensor(deviation))
+
+    def forward(self, features: Float[Tensor, "*B D"]) -> Float[Tensor, "*B C"]:
+        """Return logits, or the predicted score in label units."""
+        hidden = self.dropout(features)
+        if self.hidden is not None:
+            hidden = nn.functional.gelu(self.hidden(hidden))
+        return self.output(hidden) * self.deviation + self.mean
+
+
+def hidden_width_for(parameters: int, width: int, outputs: int) -> int:
+    """Return the hidden width whose head has about this many parameters: h(D + 1 + C) + C."""
+    return max(1, round((parameters - outputs) / (width + 1 + outputs)))

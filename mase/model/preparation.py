@@ -1,0 +1,188 @@
+"""From rows to model inputs: run the parser and the towers once, tokenise, standardise.
+
+What is fitted here (predicate inventory, feature scale) is fitted on the training rows
+and kept with the model, so that new texts are read in the same way.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from transformers import PreTrainedTokenizerBase
+
+from mase import seeds
+from mase.data import Rows
+from mase.modalities import Modality
+from mase.model.features import Standardiser, joined, sentence_features, texts_to_encode, unit
+from mase.model.graph_nodes import GraphNodes, NodeFeatures, graph_nodes
+from mase.model.inputs import Inputs
+from mase.model.tokens import TokenTable, tokenise
+from mase.params import Params
+from mase.proxies import ProxyTable, build_tower, extract_proxies
+from mase.scenegraph import GraphTable, RelationInventory, build_graphs
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What reading the training rows fixed for good.
+
+    Attributes:
+        inventory: the relation types; None without MSSG.
+        sentence, node: per proxy modality, the scale of sentence and node features.
+        label_mean, label_deviation: of a regression task's training labels (0 and 1 else).
+    """
+
+    inventory: RelationInventory | None
+    sentence: dict[Modality, Standardiser]
+    node: dict[Modality, Standardiser]
+    label_mean: float = 0.0
+    label_deviation: float = 1.0
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The frozen parts' answers for all texts of a run."""
+
+    sentences: dict[Modality, ProxyTable]
+    phrases: dict[Modality, ProxyTable]
+    graphs: GraphTable | None
+
+
+def proxy_modalities(params: Params) -> list[Modality]:
+    """Return the modalities other than text, in order."""
+    return [m for m in params.modalities if m != "text"]
+
+
+def extract_all(
+    params: Params, rows: Sequence[Rows], graphs: GraphTable | None, root: Path | None = None
+) -> Tables:
+    """Run each tower over the sentences and, where the graph asks for it, the entity phrases.
+
+    `root` is the artifact store, by default the one under `$MASE_HOME`.
+    """
+    texts = texts_to_encode(rows, params.proxies.pair_mode)
+    sentences: dict[Modality, ProxyTable] = {}
+    phrases: dict[Modality, ProxyTable] = {}
+    for modality in proxy_modalities(params):
+        tower = build_tower(params.towers[modality])
+        sentences[modality] = extract_proxies(tower, texts, overflow=params.proxies.overflow, root=root)
+        if graphs is not None and params.graph is not None and params.graph.entity_proxy != "sentence":
+            prompt = params.towers[modality].entity_prompt
+            prompted = [prompt.format(phrase) for phrase in graphs.phrases]
+            phrases[modality] = extract_proxies(tower, prompted, overflow="truncate", root=root)
+    return Tables(sentences, phrases, graphs)
+
+
+def parse_all(
+    params: Params,
+    rows: Sequence[Rows],
+    *,
+    train: Rows | None = None,
+    inventory: RelationInventory | None = None,
+    root: Path | None = None,
+) -> GraphTable | None:
+    """Parse every sentence; the relation inventory is given, or made from the training sentences."""
+    if params.graph is None:
+        return None
+    return build_graphs(
+        sorted({t for part in rows for t in part.texts()}),
+        inventory=inventory,
+        inventory_texts=train.texts() if inventory is None and train is not None else None,
+        predicates=params.graph.predicates,
+        relation_nodes=params.graph.relation_nodes,
+        root=root,
+    )
+
+
+def _row_permutation(params: Params, rows: Rows) -> np.ndarray:
+    """Return which row's proxies each row gets: its own, or a seeded other one's (the placebo)."""
+    order = np.arange(len(rows))
+    if params.proxies.shuffle:
+        order = seeds.numpy_generator(params.data.split_seed, f"shuffle/{rows.digest()}").permutation(order)
+    return order
+
+
+def _phrase_permutation(params: Params, phrases: Sequence[str]) -> np.ndarray:
+    order = np.arange(len(phrases))
+    if params.proxies.shuffle:
+        order = seeds.numpy_generator(params.data.split_seed, "shuffle/phrases").permutation(order)
+    return order
+
+
+def _sentence_index(table: ProxyTable, rows: Rows, nodes: GraphNodes, pair_mode: str, order: np.ndarray) -> np.ndarray:
+    """Return, for each node, the row of the table that holds its own sentence's vector."""
+    first = rows.texts_a
+    second = rows.texts_b if rows.texts_b is not None else rows.texts_a
+    if rows.texts_b is not None and pair_mode == "joined":
+        first = second = tuple(joined(a, b) for a, b in zip(rows.texts_a, rows.texts_b, strict=True))
+    per_row = np.stack([table.rows(first), table.rows(second)], axis=1)[order]
+    instance = np.repeat(np.arange(len(rows)), np.diff(nodes.pointer))
+    return per_row[instance, nodes.sentence]
+
+
+def _node_sources(
+    params: Params, tables: Tables, rows: Rows, nodes: GraphNodes, order: np.ndarray
+) -> list[tuple[dict[Modality, np.ndarray], np.ndarray]]:
+    """Return (vectors per modality, index of each node) for every source that `entity_proxy` names."""
+    assert params.graph is not None and tables.graphs is not None
+    modalities = proxy_modalities(params)
+    if not modalities:
+        return []
+    sources = []
+    if params.graph.entity_proxy in ("phrase", "both"):
+        shuffled = _phrase_permutation(params, tables.graphs.phrases)
+        vectors: dict[Modality, np.ndarray] = {}
+        for m in modalities:
+            prompt = params.towers[m].entity_prompt
+            rows_of_phrases = tables.phrases[m].rows([prompt.format(p) for p in tables.graphs.phrases])
+            vectors[m] = unit(tables.phrases[m].vectors()[rows_of_phrases[shuffled]])
+        sources.append((vectors, nodes.phrase))
+    if params.graph.entity_proxy in ("sentence", "both"):
+        index = _sentence_index(tables.sentences[modalities[0]], rows, nodes, params.proxies.pair_mode, order)
+        sources.append(({m: unit(tables.sentences[m].vectors()) for m in modalities}, index))
+    return sources
+
+
+def fit(params: Params, tables: Tables, train: Rows, tokens: TokenTable | None) -> Fitted:
+    """Fit the feature scales and label statistics on the training rows."""
+    active = params.proxies.standardise
+    sentence = {
+        m: Standardiser.fit(sentence_features(tables.sentences[m], train, params.proxies.pair_mode), active)
+        for m in proxy_modalities(params)
+    }
+    node: dict[Modality, Standardiser] = {}
+    if tables.graphs is not None and tokens is not None:
+        nodes = graph_nodes(tables.graphs, tokens, train)
+        sources = _node_sources(params, tables, train, nodes, np.arange(len(train)))
+        for m in proxy_modalities(params):
+            used = [np.asarray(v[m])[np.unique(index)] for v, index in sources]
+            node[m] = Standardiser.beside([Standardiser.fit(u, active) for u in used])
+    inventory = tables.graphs.inventory if tables.graphs is not None else None
+    if params.task.family != "regression":
+        return Fitted(inventory, sentence, node)
+    deviation = float(train.labels.std()) or 1.0
+    return Fitted(inventory, sentence, node, float(train.labels.mean()), deviation)
+
+
+def build_inputs(
+    params: Params, fitted: Fitted, tables: Tables, rows: Rows, tokenizer: PreTrainedTokenizerBase | None
+) -> Inputs:
+    """Return the label-free inputs of one split."""
+    tokens = tokenise(tokenizer, rows, params.backbone.max_length) if tokenizer is not None else None
+    order = _row_permutation(params, rows)
+    proxies: Mapping[Modality, np.ndarray] = {
+        m: fitted.sentence[m](sentence_features(tables.sentences[m], rows, params.proxies.pair_mode))[order]
+        for m in proxy_modalities(params)
+    }
+    if tables.graphs is None or tokens is None:
+        return Inputs(rows, tokens, proxies, by_sentence=params.proxies.pair_mode == "siamese")
+    nodes = graph_nodes(tables.graphs, tokens, rows)
+    sources, start = [], dict.fromkeys(proxies, 0)
+    for vectors, index in _node_sources(params, tables, rows, nodes, order):
+        scaled = {}
+        for m, v in vectors.items():
+            scaled[m] = fitted.node[m].part(start[m], start[m] + v.shape[1])(v)
+            start[m] += v.shape[1]
+        sources.append(NodeFeatures(scaled, index))
+    return Inputs(rows, tokens, proxies, nodes, sources, by_sentence=params.proxies.pair_mode == "siamese")

@@ -1,0 +1,124 @@
+"""A trained model in a folder, and back: Hugging Face's layout plus what reading texts needs.
+
+    params.yaml          the run's params
+    model.safetensors    all weights, frozen layers included, and the allocation
+    backbone/            config.json of the language model
+    tokenizer files      as Hugging Face saves them
+    inventory.json       the relation types of the scene graphs (null without MSSG)
+    features.safetensors scales fitted on the training rows
+"""
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from safetensors.torch import load_model, save_model
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from mase.artifacts import write_atomically, write_json
+from mase.data import Rows
+from mase.errors import CheckpointFormatError, DataError
+from mase.model.build import AnyModel, build_model
+from mase.model.features import Standardiser
+from mase.model.inference import predict_logits
+from mase.model.preparation import Fitted, build_inputs, extract_all, parse_all
+from mase.params import Params, read_yaml, validate
+from mase.scenegraph import RelationInventory, parse
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A trained model with what it needs to read new texts."""
+
+    model: AnyModel
+    fitted: Fitted
+    tokenizer: PreTrainedTokenizerBase | None
+
+
+def save_pretrained(
+    folder: Path, model: AnyModel, params: Params, fitted: Fitted, tokenizer: PreTrainedTokenizerBase | None
+) -> None:
+    """Write a trained model into a folder; `params.yaml` comes last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_model(model, str(folder / "model.safetensors"))
+    if tokenizer is not None:
+        tokenizer.save_pretrained(folder)
+        model.backbone.config.save_pretrained(folder / "backbone")  # type: ignore[union-attr]
+    scales: dict[str, np.ndarray] = {"labels": np.array([fitted.label_mean, fitted.label_deviation], np.float64)}
+    for kind, found in (("sentence", fitted.sentence), ("node", fitted.node)):
+        for modality, scale in found.items():
+            scales[f"{kind}.{modality}.mean"] = np.ascontiguousarray(scale.mean)
+            scales[f"{kind}.{modality}.deviation"] = np.ascontiguousarray(scale.deviation)
+    save_file(scales, folder / "features.safetensors")
+    write_json(folder / "inventory.json", None if fitted.inventory is None else fitted.inventory.to_json())
+    write_atomically(folder / "params.yaml", yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False))
+
+
+def load_pretrained(folder: Path) -> tuple[Pretrained, Params]:
+    """Return the model of a folder that `save_pretrained` wrote, in evaluation mode.
+
+    Raises:
+        CheckpointFormatError: if a file does not fit the params.
+        ParamsError: if the params do not validate.
+    """
+    folder = Path(folder)
+    params = validate(Params, read_yaml(folder / "params.yaml"), str(folder / "params.yaml"))
+    fitted = _load_fitted(folder)
+    has_backbone = params.method != "mc_ptm"
+    model = build_model(params, fitted, architecture=folder / "backbone" if has_backbone else None)
+    try:
+        load_model(model, str(folder / "model.safetensors"), strict=True)
+    except (RuntimeError, SafetensorError) as cause:
+        raise CheckpointFormatError(f"{folder / 'model.safetensors'}: {cause}") from cause
+    tokenizer = AutoTokenizer.from_pretrained(folder) if has_backbone else None
+    return Pretrained(model.eval(), fitted, tokenizer), params
+
+
+def _load_fitted(folder: Path) -> Fitted:
+    scales = load_file(folder / "features.safetensors")
+    found: dict[str, dict[Any, Standardiser]] = {"sentence": {}, "node": {}}
+    for key in scales:
+        kind, _, rest = key.partition(".")
+        modality, _, part = rest.partition(".")
+        if part == "mean":
+            found[kind][modality] = Standardiser(scales[key], scales[f"{kind}.{modality}.deviation"])
+    inventory = json.loads((folder / "inventory.json").read_text())
+    return Fitted(
+        None if inventory is None else RelationInventory.from_json(inventory),
+        found["sentence"],
+        found["node"],
+        *scales["labels"].tolist(),
+    )
+
+
+def predict_texts(
+    pretrained: Pretrained, params: Params, texts_a: Sequence[str], texts_b: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Return `logits` (n, C), `allocation` by modality and `entities` (phrases) of new texts.
+
+    Raises:
+        DataError: if a pair task gets no second texts, or another task gets some.
+    """
+    expected = "a second text for every first" if params.has_pairs else "no second texts"
+    if params.has_pairs != (texts_b is not None):
+        raise DataError(f"task {params.task.name} takes {expected}")
+    unlabelled = np.zeros(len(texts_a), np.int64)
+    ids = tuple(str(i) for i in range(len(texts_a)))
+    rows = Rows(ids, tuple(texts_a), None if texts_b is None else tuple(texts_b), unlabelled)
+    honest = params.model_copy(update={"proxies": params.proxies.model_copy(update={"shuffle": False})})
+    with tempfile.TemporaryDirectory() as store:
+        graphs = parse_all(honest, [rows], inventory=pretrained.fitted.inventory, root=Path(store))
+        tables = extract_all(honest, [rows], graphs, root=Path(store))
+        inputs = build_inputs(honest, pretrained.fitted, tables, rows, pretrained.tokenizer)
+        logits = predict_logits(pretrained.model, inputs, params.training.eval_batch_size)
+    weights = dict(zip(params.modalities, pretrained.model.allocation.tolist(), strict=False))
+    entities = [[text[e.span[0] : e.span[1]] for text in texts for e in parse([text])[0].entities] for texts in rows.pairs()]
+    return {"logits": logits.numpy(), "allocation": weights, "entities": entities}

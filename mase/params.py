@@ -1,0 +1,462 @@
+"""Typed params: what every YAML under `params/` may say, and how the files combine.
+
+A run's `Params` are layered, later layers winning key by key:
+
+    base.yaml < profiles/P.yaml < tasks/T.yaml < backbones/B.yaml < presets/S.yaml
+              < methods, ablations and controls (overlays) < --set a.b=c
+
+Below this module nothing reads YAML or dictionaries: functions take these models or
+plain values. A key that is not a field is an error; all errors of a file are reported
+together, with dotted paths and the nearest valid name.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mase.errors import ParamsError
+from mase.modalities import MODALITIES, Modality
+
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Frozen(BaseModel):
+    """Base of every params model: immutable, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class FileColumns(Frozen):
+    """Which columns of a delimited file hold the texts and the label."""
+
+    text_a: str
+    text_b: str | None = None
+    label: str
+
+
+class FileSource(Frozen):
+    """Official files of a data set below `data.dir`."""
+
+    folder: str
+    train: str
+    dev: str
+    columns: FileColumns
+
+
+class HubSource(Frozen):
+    """A data set on the Hugging Face hub, pinned to one revision."""
+
+    path: str
+    name: str | None = None
+    revision: str
+    columns: FileColumns
+    train: str = "train"
+    dev: str = "validation"
+
+
+class TaskParams(Frozen):
+    """One task: what it asks, where it comes from, how it is scored."""
+
+    name: str
+    title: str
+    family: Literal["classification", "regression"]
+    labels: tuple[str, ...] = Field(default=(), description="class names; the class id is the position")
+    label_range: tuple[float, float] | None = Field(default=None, description="regression: lowest and highest label")
+    metrics: tuple[str, ...]
+    main_metric: str = Field(description="the metric that a table cell shows")
+    files: FileSource | None = None
+    hub: HubSource | None = None
+    embedded: str | None = Field(default=None, description="name of a generator in mase.data.embedded")
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "TaskParams":
+        if self.family == "classification" and len(self.labels) < 2:
+            raise ValueError("a classification task needs at least two labels")
+        if self.family == "regression" and self.label_range is None:
+            raise ValueError("a regression task needs label_range")
+        if self.main_metric not in self.metrics:
+            raise ValueError(f"main_metric {self.main_metric!r} is not one of metrics {list(self.metrics)}")
+        return self
+
+
+class DataParams(Frozen):
+    """Where rows come from and how they are split. One decision for all rows of a table."""
+
+    source: Literal["embedded", "files", "hub"] = "embedded"
+    dir: str | None = Field(default=None, description="folder of the official files, for source: files")
+    max_train_rows: Positive | None = Field(default=None, description="cap on training rows, a seeded sample")
+    max_eval_rows: Positive | None = None
+    internal_test: Share = Field(default=0.2, description="share of the training file kept aside, never tuned on")
+    slice_share: Share = Field(default=0.1, description="information slice, share of the training rows")
+    slice_min: Positive = 100
+    slice_max: Positive = 512
+    tune_share: Share = Field(default=0.2, description="share of the training rows a study is scored on")
+    evaluate_on: Literal["dev", "internal_test", "tune"] = "dev"
+    split_seed: int = Field(default=0, description="the same for every seed of a cell, so that rows are paired")
+
+
+class BackboneParams(Frozen):
+    """The pre-trained language model."""
+
+    name: str
+    source: Literal["package", "hub", "path", "random"]
+    ref: str = Field(description="package name, hub id, folder, or model type for random")
+    revision: str | None = None
+    pooling: Literal["first", "last", "mean"]
+    max_length: Positive = 128
+    freeze_layers: int = Field(default=0, ge=0, description="embeddings and this many lower layers are frozen and cached")
+    random_config: dict[str, int] = Field(default={}, description="source: random only, fields of the model's config")
+
+
+class TowerParams(Frozen):
+    """A frozen text tower."""
+
+    name: str
+    modality: Modality
+    format: Literal["open_clip", "openai", "huggingface", "audioclip", "clipvip", "random", "sentence_encoder"]
+    ref: str = Field(description="checkpoint file, open_clip model, or a seed's name for random")
+    pretrained: str | None = Field(default=None, description="open_clip only: pretrained tag")
+    width: Positive = 512
+    layers: Positive = 12
+    heads: Positive = 8
+    output_width: Positive = 512
+    context_length: Positive = 77
+    vocabulary: Positive = 49408
+    activation: Literal["quick_gelu", "gelu"] = "quick_gelu"
+    entity_prompt: str = Field(default="{}", description="template of an entity phrase")
+    stand_in: bool = Field(default=False, description="true for the embedded towers: say so beside every table")
+    note: str = ""
+
+
+class ProxyParams(Frozen):
+    """How proxies are made from texts (Section 3.1)."""
+
+    pair_mode: Literal["joined", "siamese"] = "siamese"
+    overflow: Literal["truncate", "chunk_mean"] = "truncate"
+    standardise: bool = Field(default=True, description="by the training rows' mean and deviation, per feature")
+    shuffle: bool = Field(default=False, description="control: permute proxies over instances")
+
+
+class FusionParams(Frozen):
+    """How modalities meet (Eq. 1)."""
+
+    width: Positive | None = Field(default=None, description="D; by default the backbone's width")
+    text_entry: Literal["identity", "projection"] = "identity"
+    proxy_gate: Literal["none", "zero"] = Field(default="zero", description="zero: proxies enter through zero-initialised gates")
+    rescale: Literal["none", "max"] = Field(default="max", description="max: divide the sum by the largest weight")
+
+
+class GraphParams(Frozen):
+    """The multimodal-semantic scene graph and its attention (Eqs. 12-14)."""
+
+    width: Positive = 64
+    bases: Positive = 8
+    heads: Positive = 4
+    layers: Positive = 1
+    attention: Literal["shared", "per_modality"] = "per_modality"
+    dropout: Share = 0.1
+    entity_proxy: Literal["phrase", "sentence", "both"] = "phrase"
+    relation_nodes: bool = True
+    predicates: Positive = Field(default=32, description="K most frequent predicates of the training graphs; the rest is UNK")
+
+
+class AllocationParams(Frozen):
+    """The E-step's allocation weights (Eqs. 5, 10, 11)."""
+
+    mode: Literal["information", "fixed"] = "information"
+    iterations: Positive = Field(default=10, description="T, E-steps spread over the step budget")
+    calibrate: bool = Field(default=True, description="temperature and bias per modality, fitted on one half, scored on the other")
+    features: Literal["pre", "post"] = Field(default="post", description="information before or after the graph; both are logged")
+    head: Literal["shared", "probe"] = "shared"
+    estimate_on: Literal["slice", "train"] = "slice"
+    floor: Share = Field(default=0.02, description="epsilon: no weight falls below it")
+    ema: Share = Field(default=0.5, description="share of the old weights kept at each E-step")
+    tolerance: float | None = Field(default=None, description="stop updating when the L1 change is below it")
+
+
+class ContrastiveParams(Frozen):
+    """The cross-modal contrastive loss (Eq. 8) and its weight (Eq. 9)."""
+
+    alpha: Annotated[float, Field(ge=0.0)] = 0.1
+    tau: Annotated[float, Field(gt=0.0)] = 0.07
+    head_width: Positive | None = 128
+    mask_duplicates: bool = True
+
+
+class HeadParams(Frozen):
+    """The task head."""
+
+    hidden: int = Field(default=0, ge=0, description="0: linear; else one hidden layer of this width")
+    match_parameters_of: Literal["mase"] | None = Field(
+        default=None, description="control: widen the hidden layer until the trainable count equals full MASE's"
+    )
+    dropout: Share = 0.1
+
+
+class TrainingParams(Frozen):
+    """The M-step's optimiser and its budget."""
+
+    epochs: Annotated[float, Field(gt=0)] = 3.0
+    max_steps: Positive | None = None
+    batch_size: Positive = 32
+    eval_batch_size: Positive = 64
+    lr_backbone: Annotated[float, Field(gt=0)] = 2e-5
+    lr_new: Annotated[float, Field(gt=0)] = 1e-4
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    warmup: Share = 0.1
+    clip: Annotated[float, Field(gt=0)] = 1.0
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    checkpoint_every: Positive = Field(default=1, description="in E-steps; does not change the result")
+
+
+class Params(Frozen):
+    """Everything that one training run depends on."""
+
+    task: TaskParams
+    data: DataParams = DataParams()
+    backbone: BackboneParams
+    towers: dict[Modality, TowerParams]
+    method: Literal["mase", "mpb", "mc_ptm"] = "mase"
+    modalities: tuple[Modality, ...] = MODALITIES
+    proxies: ProxyParams = ProxyParams()
+    fusion: FusionParams = FusionParams()
+    graph: GraphParams | None = GraphParams()
+    allocation: AllocationParams = AllocationParams()
+    contrastive: ContrastiveParams = ContrastiveParams()
+    m_objective: Literal["fused", "mixture"] = "fused"
+    head: HeadParams = HeadParams()
+    training: TrainingParams = TrainingParams()
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Params":
+        order = [m for m in MODALITIES if m in self.modalities]
+        if list(self.modalities) != order:
+            raise ValueError(f"modalities must be a subset of {list(MODALITIES)} in that order, without repeats")
+        if not self.modalities:
+            raise ValueError("modalities is empty")
+        if self.method in ("mase", "mpb") and "text" not in self.modalities:
+            raise ValueError(f"method {self.method} needs the text modality")
+        if self.method == "mc_ptm" and (len(self.modalities) != 1 or "text" in self.modalities):
+            raise ValueError("method mc_ptm takes exactly one proxy modality")
+        missing = [m for m in self.modalities if m != "text" and m not in self.towers]
+        if missing:
+            raise ValueError(f"no tower for {missing}; add towers.{missing[0]}")
+        if self.data.source == "files" and not self.data.dir:
+            raise ValueError("data.source is files, but data.dir is not set; pass --data-dir")
+        if getattr(self.task, self.data.source) is None:
+            raise ValueError(f"task {self.task.name} has no {self.data.source} source; see data.source")
+        return self
+
+
+    @property
+    def has_pairs(self) -> bool:
+        """Return whether the task's rows are sentence pairs."""
+        source = self.task.hub if self.data.source == "hub" else self.task.files
+        return self.data.source != "embedded" and source is not None and source.columns.text_b is not None
+
+
+def params_root() -> Path:
+    """Return the folder of the shipped params, or `$MASE_PARAMS`."""
+    override = os.environ.get("MASE_PARAMS")
+    return Path(override) if override else Path(__file__).resolve().parent.parent / "params"
+
+
+def available(kind: str) -> list[str]:
+    """Return the names of the shipped files of one kind ("tasks", "backbones", ...)."""
+    return sorted(p.stem for p in (params_root() / kind).glob("*.yaml"))
+
+
+@lru_cache(maxsize=512)
+def _read(path: Path, _mtime: int) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as cause:
+        raise ParamsError(f"{path}: cannot be read as YAML: {cause}") from cause
+    if content is None:
+        content = {}
+    if not isinstance(content, dict):
+        raise ParamsError(f"{path}: the top level must be a mapping, not {type(content).__name__}")
+    return content
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the mapping in a YAML file.
+
+    Raises:
+        ParamsError: if the file is missing, is not YAML or is not a mapping.
+    """
+    if not path.exists():
+        raise ParamsError(f"{path}: no such params file")
+    return merge({}, _read(path, path.stat().st_mtime_ns))
+
+
+def read_named(kind: str, name: str) -> dict[str, Any]:
+    """Return the file `params/<kind>/<name>.yaml`, or the file at the path `name`.
+
+    Raises:
+        ParamsError: if there is no such file, with the nearest names.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return read_yaml(Path(name))
+    if name not in available(kind):
+        raise ParamsError(f"no {kind[:-1] if kind.endswith('s') else kind} {name!r}{_suggest(name, available(kind))}")
+    return read_yaml(params_root() / kind / f"{name}.yaml")
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with `over` laid on top, mappings key by key, everything else whole."""
+    result = dict(base)
+    for key, value in over.items():
+        old = result.get(key)
+        result[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def parse_override(text: str) -> dict[str, Any]:
+    """Turn `a.b=c` into `{"a": {"b": c}}`, with `c` read as YAML.
+
+    Raises:
+        ParamsError: if there is no `=` or the value is not YAML.
+    """
+    path, sign, value = text.partition("=")
+    if not sign or not all(path.split(".")):
+        raise ParamsError(f"--set {text!r}: expected key=value, with dots between nested keys")
+    try:
+        result: Any = yaml.safe_load(value)
+    except yaml.YAMLError as cause:
+        raise ParamsError(f"--set {text!r}: the value is not YAML: {cause}") from cause
+    if isinstance(result, str):  # YAML 1.1 reads 1e-4 as a string
+        try:
+            result = float(result)
+        except ValueError:
+            pass
+    for key in reversed(path.split(".")):
+        result = {key: result}
+    return result
+
+
+def _suggest(name: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; there is: {', '.join(names)}"
+
+
+def _fields_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    """Return the field names of the model that `path` leads to, for suggestions."""
+    current: Any = model
+    for part in path:
+        field = current.model_fields.get(part) if isinstance(current, type) and issubclass(current, BaseModel) else None
+        if field is None:
+            return []
+        options = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        current = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
+        if current is None:
+            return []
+    return list(current.model_fields)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validate(model: type[Model], content: Mapping[str, Any], where: str) -> Model:
+    """Build a params model, reporting all errors at once.
+
+    Raises:
+        ParamsError: one line per error: dotted path, what is wrong, the nearest valid key.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as cause:
+        lines = []
+        for error in cause.errors():
+            path = ".".join(str(part) for part in error["loc"]) or "(whole file)"
+            message = error["msg"].removeprefix("Value error, ")
+            if error["type"] == "extra_forbidden":
+                message = "unknown key" + _suggest(str(error["loc"][-1]), _fields_at(model, error["loc"][:-1]))
+            lines.append(f"  {path}: {message}")
+        raise ParamsError(f"{where}: {len(lines)} error(s)\n" + "\n".join(lines)) from cause
+
+
+def _resolve_towers(content: dict[str, Any], where: str) -> dict[str, Any]:
+    """Replace tower names by the content of their files."""
+    towers = content.get("towers", {})
+    if not isinstance(towers, Mapping):
+        raise ParamsError(f"{where}: towers must map a modality to a tower's name or a mapping")
+    resolved = {
+        modality: read_named("towers", tower) if isinstance(tower, str) else tower
+        for modality, tower in towers.items()
+    }
+    for modality, tower in resolved.items():
+        resolved[modality] = {**tower, "modality": modality} if isinstance(tower, Mapping) else tower
+    return {**content, "towers": resolved}
+
+
+def overlay(name: str) -> dict[str, Any]:
+    """Return an overlay `kind/name` (methods, ablations or controls) without its `about` line.
+
+    Raises:
+        ParamsError: if the kind or the name is unknown.
+    """
+    kind, _, stem = name.rpartition("/")
+    kinds = [kind] if kind else ["methods", "ablations", "controls"]
+    if kind and kind not in ("methods", "ablations", "controls"):
+        raise ParamsError(f"overlay {name!r}: expected methods/, ablations/ or controls/ before the name")
+    for candidate in kinds:
+        if stem in available(candidate):
+            content = read_named(candidate, stem)
+            content.pop("about", None)
+            return content
+    names = [f"{k}/{n}" for k in kinds for n in available(k)]
+    raise ParamsError(f"no method, ablation or control {name!r}{_suggest(name, names)}")
+
+
+def load_params(
+    task: str,
+    *,
+    profile: str = "demo",
+    backbone: str | None = None,
+    preset: str | None = None,
+    overlays: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+) -> Params:
+    """Layer the params files and overrides into the params of one run.
+
+    Args:
+        task: name under `params/tasks/`, or the path of a YAML file.
+        profile: name under `params/profiles/`; it sets sizes, backbone, preset and towers.
+        backbone, preset: replace the profile's choice.
+        overlays: methods, ablations and controls, in order ("methods/mpb", "no_contrastive").
+        overrides: `a.b=c` strings, as given to `--set`.
+        seed: the run's seed.
+
+    Raises:
+        ParamsError: with every error found in the result, by dotted path.
+    """
+    content = merge(read_yaml(params_root() / "base.yaml"), read_named("profiles", profile))
+    content.pop("about", None)
+    content = merge(content, {"task": read_named("tasks", task)})
+    chosen_backbone = backbone or content["backbone"]
+    if isinstance(chosen_backbone, str):
+        keep = content.pop("backbone_settings", {})
+        content["backbone"] = merge(read_named("backbones", chosen_backbone), keep)
+    chosen_preset = content.pop("preset", "sound")
+    settings = read_named("presets", preset or chosen_preset)
+    settings.pop("about", None)
+    content = merge(content, settings)
+    for name in overlays:
+        content = merge(content, overlay(name))
+    for text in overrides:
+        content = merge(content, parse_override(text))
+    if seed is not None:
+        content["seed"] = seed
+    where = f"params of {task} (profile {profile})"
+    return validate(Params, _resolve_towers(content, where), where)

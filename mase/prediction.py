@@ -1,0 +1,135 @@
+"""Predict with a trained unit: labels, probabilities, allocation and entities found.
+
+A unit keeps what prediction needs in `model/`: `params.yaml`, `model.safetensors`, the
+tokenizer's files and the relation inventory. No MLflow is needed here; `mase.serving`
+wraps this class.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mase.errors import CheckpointFormatError, DataError, MissingWeightsError
+
+if TYPE_CHECKING:
+    from mase.params import Params
+
+FILES = ("params.yaml", "model.safetensors", "inventory.json")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one text or pair of texts.
+
+    Attributes:
+        label: the most probable label's name; the predicted score for regression.
+        probabilities: of each label, in the task's order; empty for regression.
+        allocation: weight z of each modality, the same for all texts (Eq. 11).
+        entities: phrases of the scene graph's entities, in the order of the text.
+    """
+
+    label: str | float
+    probabilities: dict[str, float]
+    allocation: dict[str, float]
+    entities: tuple[str, ...]
+
+
+def model_folder(folder: Path) -> Path:
+    """Return the folder of a model, given a unit's folder or the model's own.
+
+    Raises:
+        MissingWeightsError: naming the files that are missing and where they were looked for.
+    """
+    chosen = folder / "model" if (folder / "model").is_dir() else folder
+    missing = [name for name in FILES if not (chosen / name).is_file()]
+    if missing:
+        raise MissingWeightsError(
+            f"{chosen}: no {', '.join(missing)}; "
+            "give the folder of a trained unit (mase train prints it) or the model/ in it"
+        )
+    return chosen
+
+
+class Predictor:
+    """A loaded model that takes texts. Make one with `Predictor.load`."""
+
+    def __init__(self, model: Any, params: "Params") -> None:
+        self.model = model
+        self.params = params
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "Predictor":
+        """Load a unit's model.
+
+        Args:
+            folder: the unit's folder, or the `model/` inside it.
+
+        Raises:
+            MissingWeightsError: if there is no whole model in it.
+        """
+        from mase.model import load_pretrained
+
+        model, params = load_pretrained(model_folder(Path(folder)))
+        return cls(model, params)
+
+    def predict(self, texts_a: Sequence[str], texts_b: Sequence[str] | None = None) -> list[Prediction]:
+        """Predict for texts, or for pairs of texts.
+
+        Args:
+            texts_a: n texts.
+            texts_b: the n second texts of a pair task.
+
+        Returns:
+            n predictions in the same order; none for no texts.
+
+        Raises:
+            DataError: if an argument is not a list of texts or the lists differ in length.
+            CheckpointFormatError: if the model answers with other shapes than its params say.
+        """
+        from mase.model import predict_texts
+
+        _check_texts(texts_a, texts_b)
+        if not texts_a:
+            return []
+        seconds = None if texts_b is None else list(texts_b)
+        answer = predict_texts(self.model, self.params, list(texts_a), seconds)
+        logits = np.asarray(answer["logits"], dtype=np.float64)  # (n, C), or (n, 1) for regression
+        allocation = {name: float(weight) for name, weight in answer["allocation"].items()}
+        self._check_outputs(logits, len(texts_a))
+        return [
+            Prediction(*self._answer(row), dict(allocation), tuple(entities))
+            for row, entities in zip(logits, answer["entities"], strict=True)
+        ]
+
+    def _check_outputs(self, logits: np.ndarray, rows: int) -> None:
+        task = self.params.task
+        expected = (rows, len(task.labels) if task.family == "classification" else 1)
+        if logits.shape != expected:
+            raise CheckpointFormatError(
+                f"expected outputs of shape {expected} for task {task.name}, got {logits.shape}"
+            )
+        if not np.isfinite(logits).all():
+            raise CheckpointFormatError(f"the model's outputs for task {task.name} are not finite")
+
+    def _answer(self, logits: np.ndarray) -> tuple[str | float, dict[str, float]]:
+        """Return (label, probabilities) of one row of outputs, (C,) or (1,)."""
+        if self.params.task.family == "regression":
+            return float(logits[0]), {}
+        exponentials = np.exp(logits - logits.max())
+        shares = exponentials / exponentials.sum()
+        probabilities = dict(zip(self.params.task.labels, shares.tolist(), strict=True))
+        return self.params.task.labels[int(shares.argmax())], probabilities
+
+
+def _check_texts(texts_a: Sequence[str], texts_b: Sequence[str] | None) -> None:
+    for name, texts in (("texts_a", texts_a), ("texts_b", texts_b)):
+        if isinstance(texts, str):
+            raise DataError(f"{name}: expected a list of texts, got one text; write [text]")
+        wrong = [i for i, text in enumerate(texts or ()) if not isinstance(text, str)]
+        if wrong:
+            raise DataError(f"{name}[{wrong[0]}]: expected text, got {texts[wrong[0]]!r}")  # type: ignore[index]
+    if texts_b is not None and len(texts_a) != len(texts_b):
+        raise DataError(f"{len(texts_a)} texts_a but {len(texts_b)} texts_b: pairs need as many of each")

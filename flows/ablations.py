@@ -4,8 +4,8 @@ from typing import Any
 
 from prefect import flow
 
-from flows.paper import run_and_publish
 from flows.overrides import data_overrides
+from flows.paper import run_and_publish
 from flows.request import DEFAULT_SEEDS, Request
 
 

@@ -4,12 +4,13 @@ import traceback
 from dataclasses import dataclass, field
 
 from flows import book, progress
-from flows.request import Plan
+from flows.outputs import record_trajectory
+from flows.request import Plan, unfinished
 from flows.steps import Inputs, Steps
 from mase.errors import MaseError
 from mase.evaluation.plan import Cell
 from mase.tracking import Tracker
-from mase.units import Unit, load_result
+from mase.units import Unit
 
 # What a unit may fail of without stopping the plan: PyTorch reports a full device or a kernel's
 # failure as RuntimeError. Anything else is a defect of this program and stops it.
@@ -23,11 +24,6 @@ class Outcome:
     linked: list[Unit] = field(default_factory=list)
     trained: list[Unit] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
-
-
-def unfinished(plan: Plan) -> list[Unit]:
-    """Return the units that have no valid result yet."""
-    return [unit for unit in plan.units() if load_result(unit) is None]
 
 
 def run_cells(plan: Plan, steps: Steps, parent: Tracker) -> Outcome:
@@ -51,6 +47,7 @@ def _run_cell(
     with book.cell_run(cell, plan, parent) as run:
         for unit in units:
             _run_unit(unit, steps, inputs, run, outcome)
+        record_trajectory(cell, run)
         failed = [unit.label for unit in units if unit.digest in outcome.failures]
         if failed:
             run.close("FAILED", f"failed: {', '.join(failed)}")

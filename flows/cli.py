@@ -37,7 +37,7 @@ app = typer.Typer(
     cls=MaseGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Multimodal knowledge for language models without images, sounds or videos: train, compare, reproduce.",
+    help="Multimodal knowledge for language models, without images, sounds or videos.",
 )
 
 

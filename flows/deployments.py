@@ -1,7 +1,10 @@
 """The deployments: every flow under its own name, so `mase-ablations/mase-ablations` and so on."""
 
+from typing import cast
+
 from prefect import serve
-from prefect.flows import EntrypointType, Flow
+from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.flows import Flow
 
 from flows.ablations import mase_ablations
 from flows.paper import mase_paper
@@ -14,7 +17,8 @@ FLOWS: tuple["Flow[..., dict[str, object]]", ...] = (mase_paper, mase_ablations,
 def serve_all(limit: int) -> None:
     """Serve every flow until the process is stopped; flow runs are processes of their own."""
     deployments = [
-        flow.to_deployment(name=flow.name, entrypoint_type=EntrypointType.MODULE_PATH) for flow in FLOWS
+        cast(RunnerDeployment, flow.to_deployment(name=flow.name, entrypoint_type=EntrypointType.MODULE_PATH))
+        for flow in FLOWS
     ]
     print("serving " + ", ".join(flow.name for flow in FLOWS))
     print("run one with:  prefect deployment run mase-ablations/mase-ablations --watch", flush=True)

@@ -35,6 +35,12 @@ def configure() -> None:
         os.environ["PREFECT_HOME"] = str(home() / "prefect")
 
 
+def make_prefect_home() -> None:
+    """Make Prefect's folder, which Prefect itself makes only if its parent exists."""
+    if folder := os.environ.get("PREFECT_HOME"):
+        Path(folder).expanduser().mkdir(parents=True, exist_ok=True)
+
+
 def prefect_api_configured() -> bool:
     """Tell whether a Prefect server is named by the environment or by the active profile."""
     return bool(os.environ.get("PREFECT_API_URL")) or _profile_has_server()

@@ -1,20 +1,24 @@
 """Write what finished units amount to: tables in every format, Figure 4, one report."""
 
 import shlex
+import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from flows.request import Plan, PlannedTable, Request, make_plan
 from mase.artifacts import home, write_atomically
+from mase.evaluation.plan import Cell
 from mase.evaluation.plots import allocations, figure4
 from mase.evaluation.render import FORMATS
 from mase.evaluation.report import Report, ReportFigure, write_report
 from mase.evaluation.tables import Table, build_table
+from mase.tracking import Tracker
 
 CAPTION = (
-    "Allocation weights over the EM iterations (mean over seeds, band of one standard deviation; dotted: uniform), "
-    "and the information that they follow (one standard error)."
+    "Allocation weights over the EM iterations (mean over seeds, band of one standard deviation; "
+    "dotted: uniform), and the information that they follow (one standard error)."
 )
 
 Files = dict[str, dict[str, str]]
@@ -74,10 +78,30 @@ def _write_figure(planned: PlannedTable, folder: Path, files: dict[str, str]) ->
     return [ReportFigure(title, drawn.image, CAPTION)]
 
 
+def record_trajectory(cell: Cell, run: Tracker) -> None:
+    """Keep a cell's allocation weights over the EM iterations with its run, as a plot and as CSV.
+
+    Cells whose weights are fixed have no trajectory.
+    """
+    moving = [
+        u for u in cell.units if u.params.allocation.mode == "information" and len(u.params.modalities) > 1
+    ]
+    frames = allocations([replace(cell, units=tuple(moving))], cell.row)
+    if frames:
+        with tempfile.TemporaryDirectory() as folder:
+            drawn = figure4(frames, Path(folder), "trajectory")
+            run.artifact(drawn.image)
+            run.artifact(drawn.data)
+
+
 def command_of(request: Request) -> list[str]:
     """Return the command line that makes a request's tables again."""
     words = ["mase", "ablations" if request.only_ablations else "reproduce", "--profile", request.profile]
-    for option, values in (("--table", request.tables), ("--figure", request.figures), ("--set", request.overrides)):
+    for option, values in (
+        ("--table", request.tables),
+        ("--figure", request.figures),
+        ("--set", request.overrides),
+    ):
         words += [word for value in values for word in (option, value)]
     words += ["--tasks", ",".join(request.tasks)] if request.tasks is not None else []
     words += ["--backbone", request.backbone] if request.backbone else []

@@ -42,7 +42,10 @@ def _checks(files: Sequence[Path]) -> Iterator[Check]:
         yield f"backbone {backbone}", _loader(task, profile, source, backbone=backbone)
     for preset in available("presets"):
         for overlay in overlays:
-            yield f"preset {preset} {overlay}", _loader(task, profile, source, overlays=(overlay,), preset=preset)
+            yield (
+                f"preset {preset} {overlay}",
+                _loader(task, profile, source, overlays=(overlay,), preset=preset),
+            )
     for path in files:
         yield str(path), lambda path=path: _loader(task, profile, [*source, *overrides_of_file(path)])()
     yield from ((f"tower {name}", lambda name=name: _tower(name)) for name in available("towers"))

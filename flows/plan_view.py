@@ -1,11 +1,11 @@
-"""What `--dry-run` prints: rows, what sets them apart, what is done, and what the rest may cost."""
+"""What `--dry-run` prints: rows, how they differ from the primary one, what is done, what the rest may cost."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flows.request import Plan, PlannedTable
-from mase.evaluation.plan import Cell, work
+from mase.evaluation.plan import work
 from mase.units import Unit, load_result
 
 
@@ -14,7 +14,12 @@ def print_plan(plan: Plan, as_json: bool) -> None:
     units = work(plan.cells())
     if as_json:
         content = [
-            {"digest": w.unit.digest, "label": w.unit.label, "done": w.done, "cells": [list(c) for c in w.cells]}
+            {
+                "digest": w.unit.digest,
+                "label": w.unit.label,
+                "done": w.done,
+                "cells": [list(c) for c in w.cells],
+            }
             for w in units
         ]
         print(json.dumps({"units": content, "to_train": sum(not w.done for w in units)}, indent=1))
@@ -27,36 +32,29 @@ def print_plan(plan: Plan, as_json: bool) -> None:
 
 def _print_table(table: PlannedTable, done: set[str]) -> None:
     print(f"{table.declaration.title}  [{table.declaration.name}]")
-    reference = {c.column: c.units[0] for c in table.cells if c.row == table.declaration.reference and c.units}
+    primary = next((c.units[0] for c in table.cells if c.row == table.declaration.primary), None)
     for row in table.declaration.rows:
         cells = [cell for cell in table.cells if cell.row == row.label]
         units = [unit for cell in cells for unit in cell.units]
         finished = sum(unit.digest in done for unit in units)
         state = f"{finished} of {len(units)} done" if row.available else f"not available: {row.note}"
         print(f"  {row.label}: {', '.join(cell.column for cell in cells)}; {state}")
-        for line in _differences(cells, reference):
-            print(f"      {line}")
+        if units and primary is not None:
+            print("".join(f"      {line}\n" for line in differences(primary, units[0])), end="")
 
 
-def _differences(cells: list[Cell], reference: Mapping[str, Unit]) -> list[str]:
-    """Return the params in which a row differs from the reference row, on the first common task."""
-    for cell in cells:
-        if cell.units and cell.column in reference and cell.units[0] is not reference[cell.column]:
-            base = _flat(reference[cell.column].params.model_dump(mode="json"))
-            mine = _flat(cell.units[0].params.model_dump(mode="json"))
-            keys = [key for key in mine if mine[key] != base.get(key)]
-            return [f"{key}={json.dumps(mine[key])}" for key in keys if not key.startswith("task.")]
-    return []
+def differences(base: Unit, unit: Unit) -> list[str]:
+    """Return, as `key=value`, the params in which a unit differs from another one of the same task."""
+    return list(_differing(base.params.model_dump(mode="json"), unit.params.model_dump(mode="json"), ""))
 
 
-def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in content.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+def _differing(base: Mapping[str, Any], other: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    for key, value in other.items():
+        before = base.get(key)
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            yield from _differing(before, value, f"{prefix}{key}.")
+        elif value != before and key != "note":
+            yield f"{prefix}{key}={json.dumps(value)}"
 
 
 def _cost(plan: Plan) -> str:

@@ -63,14 +63,19 @@ async def _full_name(client: Any, name: str) -> str:
         ObjectNotFound: if there is none (Prefect's own error, which its command line reports).
     """
     from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+    from prefect.client.schemas.sorting import DeploymentSort
     from prefect.exceptions import ObjectNotFound
 
     found = await client.read_deployments(
-        deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[name]))
+        deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[name])),
+        sort=DeploymentSort.NAME_ASC,
+        limit=100,
     )
     if not found:
         raise ObjectNotFound(http_exc=ValueError(f"no deployment is called {name!r}"))
     names = [f"{(await client.read_flow(item.flow_id)).name}/{item.name}" for item in found]
     if len(names) > 1:
-        raise ValueError(f"several deployments are called {name!r}: {', '.join(sorted(names))}; give one of these")
+        raise ValueError(
+            f"several deployments are called {name!r}: {', '.join(sorted(names))}; give one of these"
+        )
     return names[0]

@@ -23,7 +23,9 @@ def publish_tables(tables: dict[str, dict[str, str]]) -> None:
     """Create a Markdown artifact and a link per table."""
     for name, files in tables.items():
         create_markdown_artifact(
-            key=key_of(f"table-{name}"), markdown=Path(files["md"]).read_text(encoding="utf-8"), description=name
+            key=key_of(f"table-{name}"),
+            markdown=Path(files["md"]).read_text(encoding="utf-8"),
+            description=name,
         )
         create_link_artifact(
             key=key_of(f"report-{name}"), link=Path(files["report"]).as_uri(), link_text=f"report of {name}"
@@ -39,6 +41,8 @@ def progress_watcher(flow_name: str) -> Callable[[int, int], None]:
         if created:
             update_progress_artifact(artifact_id=created[0], progress=share)
         else:
-            created.append(cast(UUID, create_progress_artifact(progress=share, key=key_of(f"progress-{flow_name}"))))
+            created.append(
+                cast(UUID, create_progress_artifact(progress=share, key=key_of(f"progress-{flow_name}")))
+            )
 
     return watch

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from flows import book
-from flows.cells import Outcome, run_cells, unfinished
+from flows.cells import Outcome, run_cells
 from flows.progress import Progress
-from flows.request import Plan, Request, make_plan
+from flows.request import Plan, Request, make_plan, unfinished
 from flows.steps import PLAIN, Steps
 from mase.errors import TrainingError
 

@@ -9,7 +9,7 @@ from mase.errors import ParamsError
 from mase.evaluation.declaration import RowParams, TableParams, load_table
 from mase.evaluation.plan import Cell, plan, unique_units
 from mase.params import parse_override, read_named
-from mase.units import Unit
+from mase.units import Unit, load_result
 
 DEFAULT_SEEDS = 2
 FIGURES = ("4",)
@@ -44,7 +44,9 @@ class Request:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Request":
         """Return the request that `to_json` wrote."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})
+        return cls(
+            **{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+        )
 
     def default_table(self) -> str:
         """Return Table 6, or its embedded twin where the data are the embedded ones."""
@@ -90,6 +92,11 @@ class Plan:
         return digest_of([self.params(), [unit.digest for unit in self.units()]])
 
 
+def unfinished(plan: Plan) -> list[Unit]:
+    """Return the units that have no valid result yet."""
+    return [unit for unit in plan.units() if load_result(unit) is None]
+
+
 def make_plan(request: Request) -> Plan:
     """Turn a request into cells and units.
 
@@ -128,7 +135,9 @@ def ablations_of(table: TableParams) -> TableParams:
     Raises:
         ParamsError: if the table has no ablations.
     """
-    rows = [row for row in table.rows if row.group == "ablation" or row.label in (table.reference, table.primary)]
+    rows = [
+        row for row in table.rows if row.group == "ablation" or row.label in (table.reference, table.primary)
+    ]
     if not any(row.group == "ablation" for row in rows):
         raise ParamsError(f"table {table.name} has no ablations")
     return _with_rows(table, rows).model_copy(update={"name": f"{table.name}-ablations"})

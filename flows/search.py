@@ -30,8 +30,12 @@ class SearchParams(Frozen):
     space: Annotated[dict[str, Range], Field(min_length=1, description="dotted params key to interval")]
     sampler_seed: int = 0
     startup_trials: Annotated[int, Field(ge=1)] = Field(default=8, description="random trials before TPE")
-    pruner_trials: Annotated[int, Field(ge=1)] = Field(default=5, description="trials before the median pruner acts")
-    pruner_iterations: Annotated[int, Field(ge=0)] = Field(default=3, description="EM iterations never pruned")
+    pruner_trials: Annotated[int, Field(ge=1)] = Field(
+        default=5, description="trials before the median pruner acts"
+    )
+    pruner_iterations: Annotated[int, Field(ge=0)] = Field(
+        default=3, description="EM iterations never pruned"
+    )
 
 
 def load_search(name: str) -> SearchParams:

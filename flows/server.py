@@ -46,11 +46,16 @@ def running_server(port: int) -> Iterator[str]:
         TrackingError: if the server does not answer.
     """
     if not _is_free(port):
-        raise ParamsError(f"port {port} is taken; pass another --port, or PREFECT_API_URL of the server that runs there")
+        raise ParamsError(
+            f"port {port} is taken; pass another --port, or PREFECT_API_URL of the server that runs there"
+        )
     url = f"http://127.0.0.1:{port}/api"
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, start_new_session=True, env={**os.environ, "PREFECT_UI_API_URL": url}
+        command,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        env={**os.environ, "PREFECT_UI_API_URL": url},
     )
     try:
         _wait_until_healthy(url, process)
@@ -76,7 +81,9 @@ def _wait_until_healthy(url: str, process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise TrackingError(f"the Prefect server ended with code {process.returncode} before it answered at {url}")
+            raise TrackingError(
+                f"the Prefect server ended with code {process.returncode} before it answered at {url}"
+            )
         try:
             with urllib.request.urlopen(f"{url}/health", timeout=2) as response:
                 if response.status == 200:

@@ -1,12 +1,14 @@
 """One unit by itself, trained through the same steps as the units of a table."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flows import progress
-from flows.steps import PLAIN, Inputs, Steps
 from mase.params import load_params
 from mase.units import Unit, load_result
+
+if TYPE_CHECKING:
+    from flows.steps import Steps
 
 
 def train_one(
@@ -18,9 +20,12 @@ def train_one(
     overrides: Sequence[str],
     backbone: str | None = None,
     preset: str | None = None,
-    steps: Steps = PLAIN,
+    steps: "Steps | None" = None,
 ) -> dict[str, Any]:
-    """Train a unit and keep its model, or find it done; return its digest, folder, scores, and whether it was trained.
+    """Train a unit and keep its model, or find it done; return its digest, folder and scores.
+
+    Args:
+        steps: what each step calls; by default the plain functions.
 
     Raises:
         ParamsError, DataError: if the params or the data are wrong; nothing is written then.
@@ -45,8 +50,11 @@ def train_one(
             "seconds": done.seconds,
             "trained": False,
         }
+    from flows.steps import PLAIN, Inputs  # not needed for a unit that is done
+
+    chosen = steps or PLAIN
     progress.current().start(unit.label)
-    Inputs(steps).make_ready(unit)
-    result = steps.train(params.model_dump(mode="json"), unit.label, None, True)
+    Inputs(chosen).make_ready(unit)
+    result = chosen.train(params.model_dump(mode="json"), unit.label, None, True)
     progress.current().finish(f"{result['seconds']:.1f} s")
     return result | {"trained": True}

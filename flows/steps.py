@@ -1,7 +1,8 @@
 """The steps of a run, as functions from JSON to JSON; Prefect tasks are made of these.
 
-Every step can be repeated: what it makes is found by its digest the next time. `Steps` names
-the callables that a plan is run with: the functions themselves (`PLAIN`), or tasks around them.
+Every step can be repeated: what it makes is found by its digest the next time. What a step needs is
+imported when it is called. `Steps` names the callables that a plan is run with: the functions
+themselves (`PLAIN`), or tasks around them.
 """
 
 from collections.abc import Callable
@@ -9,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows import book, progress
-from flows.outputs import write_tables
+from flows.outputs import record_trajectory, write_tables
 from mase.artifacts import digest_of
-from mase.model.preparation import extract_all, parse_all
+from mase.data import TaskData
+from mase.evaluation.plan import Cell
 from mase.params import Params, validate
 from mase.units import Unit, task_data
 from mase.units import train as train_unit
@@ -35,27 +37,36 @@ def read_params(content: Json) -> Params:
     return validate(Params, content, "params of a step")
 
 
+def data_of(params: Params) -> TaskData:
+    """Return the rows of a run; a process reads them once."""
+    return task_data(params.task, params.data)  # type: ignore[arg-type] - frozen models have a hash
+
+
 def prepare(params: Json) -> Json:
     """Read and split a task's data; return its digest, source and counts."""
     chosen = read_params(params)
-    data = task_data(chosen.task, chosen.data)
+    data = data_of(chosen)
     return {"digest": data.digest, "source": data.source, "counts": dict(data.counts)}
 
 
 def graphs(params: Json) -> Json:
     """Parse the sentences of a task into scene graphs; return the digest of their table."""
+    from mase.model.preparation import parse_all
+
     chosen = read_params(params)
-    data = task_data(chosen.task, chosen.data)
-    table = parse_all(chosen, [data.train, data.slice, data.evaluation], data.train, None)
+    data = data_of(chosen)
+    table = parse_all(chosen, [data.train, data.slice, data.evaluation], train=data.train)
     return {"digest": table.digest if table is not None else None}
 
 
 def proxies(params: Json) -> Json:
     """Run the towers over a task's sentences and entity phrases; return each table's digest."""
+    from mase.model.preparation import extract_all, parse_all
+
     chosen = read_params(params)
-    data = task_data(chosen.task, chosen.data)
+    data = data_of(chosen)
     rows = [data.train, data.slice, data.evaluation]
-    tables = extract_all(chosen, rows, parse_all(chosen, rows, data.train, None))
+    tables = extract_all(chosen, rows, parse_all(chosen, rows, train=data.train))
     found = {f"sentence/{m}": t.digest for m, t in tables.sentences.items()}
     return found | {f"phrase/{m}": t.digest for m, t in tables.phrases.items()}
 
@@ -63,12 +74,14 @@ def proxies(params: Json) -> Json:
 def train(params: Json, label: str, parent_run: str | None, keep_model: bool) -> Json:
     """Train one unit, as a run below `parent_run` if there is one; return where its result is."""
     unit = Unit(params=read_params(params), label=label)
-    from mase.serving import log_model  # brings in MLflow's model machinery
-
     with book.unit_run(unit, parent_run) as tracker:
         result = train_unit(unit, tracker=tracker, progress=progress.show_stage, keep_model=keep_model)
         if keep_model:
+            from mase.serving import log_model  # brings in MLflow's model machinery
+
             log_model(tracker, result.folder)
+        if parent_run is None:
+            record_trajectory(Cell(label, unit.params.task.name, (unit,)), tracker)
     return {
         "digest": result.digest,
         "folder": str(result.folder),

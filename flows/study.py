@@ -10,9 +10,8 @@ resumes from its checkpoint.
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import optuna
 from filelock import FileLock
@@ -21,81 +20,14 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from flows.search import SearchParams, load_search
-from mase.artifacts import digest_of, home, write_json
-from mase.errors import ParamsError, TrainingError
-from mase.params import Params, load_params
+from flows.study_request import StudyRequest, starting_values
+from mase.artifacts import write_json
+from mase.errors import TrainingError
 from mase.seeds import derive
 from mase.tracking import Tracker, names
 from mase.units import Unit, train
 
 SIGNIFICANT_DIGITS = 4  # of a suggested value, so that the printed number is the number used
-
-
-@dataclass(frozen=True)
-class StudyRequest:
-    """What one study asks; JSON-able, so that worker processes can be given it."""
-
-    task: str
-    profile: str = "demo"
-    method: str = "mase"
-    backbone: str | None = None
-    preset: str | None = None
-    overrides: tuple[str, ...] = ()
-    search: str = "alpha_tau"
-    seed: int = 0
-
-    def params(self, values: Mapping[str, float] | None = None) -> Params:
-        """Return the params of a trial with these values, scored on the tune slice."""
-        chosen = [f"{key}={value!r}" for key, value in (values or {}).items()]
-        return load_params(
-            self.task,
-            profile=self.profile,
-            backbone=self.backbone,
-            preset=self.preset,
-            overlays=(self.method,),
-            overrides=(*self.overrides, *chosen, "data.evaluate_on=tune"),
-            seed=self.seed,
-        )
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "StudyRequest":
-        """Return the request that `asdict` wrote."""
-        return cls(**{**content, "overrides": tuple(content["overrides"])})
-
-    def name(self) -> str:
-        """Return the study's name, which changes with anything that changes its trials."""
-        base = self.params().model_dump(mode="json")
-        space = load_search(self.search).model_dump(mode="json", exclude={"about"})
-        label = f"{base['task']['name']}-{Path(self.method).name}-{Path(self.search).stem}"
-        return f"{label}-{digest_of({'params': base, 'search': space}, 10)}"
-
-    def folder(self) -> Path:
-        """Return the study's folder."""
-        return home() / "studies" / self.name()
-
-
-def starting_values(params: Params, search: SearchParams) -> dict[str, float]:
-    """Return the values that the params have now; they are the first trial.
-
-    Raises:
-        ParamsError: if a key is no param or its value lies outside its range. A study whose
-            first trial is the starting point can never end below it.
-    """
-    values, errors = {}, []
-    for key, interval in search.space.items():
-        value: Any = params
-        for part in key.split("."):
-            value = getattr(value, part, None)
-        if not isinstance(value, int | float):
-            errors.append(f"  {key}: not a number in these params")
-        elif not interval.low <= value <= interval.high:
-            errors.append(f"  {key}: starts at {value:g}, outside [{interval.low:g}, {interval.high:g}]")
-        else:
-            values[key] = float(value)
-    if errors:
-        hint = "these params may not use what is searched: give another --search or --method"
-        raise ParamsError("the study cannot start\n" + "\n".join(errors) + f"\n  {hint}")
-    return values
 
 
 def open_study(folder: Path, search: SearchParams) -> optuna.Study:
@@ -176,14 +108,17 @@ def _next_trial(study: optuna.Study, folder: Path, search: SearchParams, trials:
             return None
         number = len(study.trials)
         study.sampler = optuna.samplers.TPESampler(
-            n_startup_trials=search.startup_trials, seed=derive(search.sampler_seed, f"trial/{number}") % 2**32
+            n_startup_trials=search.startup_trials,
+            seed=derive(search.sampler_seed, f"trial/{number}") % 2**32,
         )
         return study.ask()
 
 
 def suggest(trial: optuna.Trial, search: SearchParams) -> dict[str, float]:
     """Return the trial's values, rounded to the digits that are printed."""
-    return rounded({key: trial.suggest_float(key, r.low, r.high, log=r.log) for key, r in search.space.items()})
+    return rounded(
+        {key: trial.suggest_float(key, r.low, r.high, log=r.log) for key, r in search.space.items()}
+    )
 
 
 def rounded(values: Mapping[str, float]) -> dict[str, float]:
@@ -204,7 +139,11 @@ def _run_trial(
     params = request.params(values)
     unit = Unit(params=params, label=f"trial {trial.number}")
     trial.set_user_attr("unit", unit.digest)
-    child = tracker.child(f"trial-{trial.number}", {names.KIND: "trial", "mase.trial": str(trial.number)}) if tracker else None
+    child = (
+        tracker.child(f"trial-{trial.number}", {names.KIND: "trial", "mase.trial": str(trial.number)})
+        if tracker
+        else None
+    )
     if child is not None:
         trial.set_user_attr("mlflow_run_id", child.run_id)
 

@@ -1,6 +1,7 @@
 """What a study leaves behind: its trials, its best values as an overlay, and two plots."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from flows.search import SearchParams
-from flows.study import StudyRequest, is_finished, rounded
+from flows.study import is_finished, rounded
+from flows.study_request import StudyRequest
 from mase.artifacts import write_atomically
 from mase.params import merge, parse_override
 
@@ -28,7 +30,9 @@ class StudyResult:
     files: tuple[Path, ...]
 
 
-def write_report(study: optuna.Study, request: StudyRequest, search: SearchParams, folder: Path) -> StudyResult:
+def write_report(
+    study: optuna.Study, request: StudyRequest, search: SearchParams, folder: Path
+) -> StudyResult:
     """Write `trials.csv`, `best.yaml` and, where there is something to show, the plots."""
     trials = [t for t in study.trials if is_finished(t)]
     complete = [t for t in trials if t.state == TrialState.COMPLETE]
@@ -55,8 +59,8 @@ def write_report(study: optuna.Study, request: StudyRequest, search: SearchParam
 
 def _write_best(path: Path, request: StudyRequest, best: FrozenTrial, values: dict[str, float]) -> Path:
     content: dict[str, Any] = {
-        "about": f"Best of the study {path.parent.name} (trial {best.number}, {request.task}, {request.method}, "
-        f"score {best.value:.4f} on the tune slice of train)."
+        "about": f"Best of study {path.parent.name}: trial {best.number}, {request.task}, {request.method}, "
+        f"score {best.value:.4f} on the tune slice of train."
     }
     for key, value in values.items():
         content = merge(content, parse_override(f"{key}={value!r}"))
@@ -69,19 +73,17 @@ def _write_plots(study: optuna.Study, search: SearchParams, folder: Path) -> lis
     import matplotlib
 
     matplotlib.use("Agg")
+    from matplotlib import pyplot
     from optuna.visualization import matplotlib as draw
 
     keys = list(search.space)
-    plots = {"importance.png": lambda: draw.plot_param_importances(study)}
+    plots: dict[str, Callable[[], object]] = {"importance.png": lambda: draw.plot_param_importances(study)}
     if len(keys) > 1:
         plots["contour.png"] = lambda: draw.plot_contour(study, params=keys)
-    written = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", category=optuna.exceptions.ExperimentalWarning)
         for name, plot in plots.items():
-            axes = plot()
-            figure = (axes if not hasattr(axes, "flat") else axes.flat[0]).figure
-            figure.savefig(folder / name, dpi=120, bbox_inches="tight")
-            matplotlib.pyplot.close(figure)
-            written.append(folder / name)
-    return written
+            plot()
+            pyplot.savefig(folder / name, dpi=120, bbox_inches="tight")
+            pyplot.close()
+    return [folder / name for name in plots]

@@ -5,10 +5,10 @@ from typing import Any
 
 from flows import book
 from flows.progress import Progress
-from flows.study import StudyRequest, starting_values
-from flows.study_report import StudyResult
-from flows.study_workers import tune
 from flows.search import load_search
+from flows.study_report import StudyResult
+from flows.study_request import StudyRequest, starting_values
+from flows.study_workers import tune
 from mase.tracking import names
 
 

@@ -14,27 +14,31 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial
 
-from flows.interruption import termination_as_exception
+from flows.interruption import exit_code, termination_as_exception
 from flows.progress import Progress
 from flows.search import load_search
 from flows.study import (
-    StudyRequest,
     is_finished,
     open_study,
     prepare_study,
     read_request,
     run_trials,
-    starting_values,
 )
 from flows.study_report import StudyResult, write_report
-from mase.errors import ParamsError, TrainingError
+from flows.study_request import StudyRequest, starting_values
+from mase.errors import MaseError, ParamsError, TrainingError
 from mase.tracking import Tracker, open_tracker
 
 POLL_SECONDS = 1.0
 
 
 def tune(
-    request: StudyRequest, trials: int, *, workers: int = 1, tracker: Tracker | None = None, progress: Progress
+    request: StudyRequest,
+    trials: int,
+    *,
+    workers: int = 1,
+    tracker: Tracker | None = None,
+    progress: Progress,
 ) -> StudyResult:
     """Bring a study to `trials` trials in all and report on it.
 
@@ -49,8 +53,11 @@ def tune(
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
         prepare_study(request)
+        progress.done = sum(is_finished(trial) for trial in open_study(folder, search).trials)
         if workers == 1:
-            run_trials(request, folder, trials, tracker=tracker, report=_reporter(progress), progress=progress.stage)
+            run_trials(
+                request, folder, trials, tracker=tracker, report=_reporter(progress), progress=progress.stage
+            )
         else:
             _run_workers(folder, trials, workers, tracker.run_id if tracker else "", progress)
         return write_report(open_study(folder, search), request, search, folder)
@@ -63,7 +70,9 @@ def _alone(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout as cause:
-        raise ParamsError(f"{folder} is in use by another process; --workers runs several trials at once") from cause
+        raise ParamsError(
+            f"{folder} is in use by another process; --workers runs several trials at once"
+        ) from cause
     try:
         yield
     finally:
@@ -107,6 +116,15 @@ def _run_workers(folder: Path, trials: int, workers: int, parent: str, progress:
 def main(arguments: list[str]) -> None:
     """Run trials of the study in a folder until it has enough of them."""
     folder, trials, parent = Path(arguments[0]), int(arguments[1]), arguments[2] if len(arguments) > 2 else ""
+    try:
+        _work(folder, trials, parent)
+    except KeyboardInterrupt as cause:  # the process that started this one says how to go on
+        raise SystemExit(exit_code(cause)) from None
+    except MaseError as cause:
+        raise SystemExit(f"error: {cause}") from cause
+
+
+def _work(folder: Path, trials: int, parent: str) -> None:
     with termination_as_exception():
         tracker = open_tracker(folder.name, run_id=parent) if parent else None
         run_trials(read_request(folder), folder, trials, tracker=tracker)

@@ -31,5 +31,12 @@ def mase_train(
     every = [*data_overrides(data_dir), *(overrides or [])]
     with Progress(1):
         return train_one(
-            task, profile=profile, methods=[method], seed=seed, overrides=every, backbone=backbone, preset=preset, steps=TASKS
+            task,
+            profile=profile,
+            methods=[method],
+            seed=seed,
+            overrides=every,
+            backbone=backbone,
+            preset=preset,
+            steps=TASKS,
         )

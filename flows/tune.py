@@ -7,7 +7,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from flows.overrides import data_overrides
-from flows.study import StudyRequest
+from flows.study_request import StudyRequest
 from flows.study_run import run_study
 
 

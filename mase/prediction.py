@@ -38,17 +38,18 @@ class Prediction:
 
 
 def model_folder(folder: Path) -> Path:
-    """Return the folder of a model, given a unit's folder or the model's own.
+    """Return the folder of a model, given a unit's folder, a saved MLflow model or the folder itself.
 
     Raises:
         MissingWeightsError: naming the files that are missing and where they were looked for.
     """
-    chosen = folder / "model" if (folder / "model").is_dir() else folder
+    inside = [folder / "model", folder / "artifacts" / "model"]
+    chosen = next((path for path in inside if path.is_dir()), folder)
     missing = [name for name in FILES if not (chosen / name).is_file()]
     if missing:
         raise MissingWeightsError(
             f"{chosen}: no {', '.join(missing)}; "
-            "give the folder of a trained unit (mase train prints it) or the model/ in it"
+            "give the folder of a unit that was trained with keep_model, or of a saved model"
         )
     return chosen
 
@@ -65,7 +66,7 @@ class Predictor:
         """Load a unit's model.
 
         Args:
-            folder: the unit's folder, or the `model/` inside it.
+            folder: the unit's folder, the `model/` inside it, or a saved MLflow model.
 
         Raises:
             MissingWeightsError: if there is no whole model in it.

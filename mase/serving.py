@@ -33,10 +33,10 @@ from mlflow.models import Model, ModelSignature, set_model
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from mlflow.types.schema import Array, Map
 
-from mase.errors import DataError
+from mase.errors import DataError, TrackingError
 from mase.params import Params, read_yaml, validate
 from mase.prediction import Predictor, model_folder
-from mase.tracking import names
+from mase.tracking import Tracker, names
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -152,20 +152,24 @@ def save_model(folder: Path, path: Path, *, run_id: str | None = None, model_id:
 
 
 def log_model(
-    tracker: MlflowTracker, folder: Path, *, register: str | None = None, alias: str | None = None
+    tracker: Tracker, folder: Path, *, register: str | None = None, alias: str | None = None
 ) -> str:
     """Log a unit's model to the tracker's run and return its URI; a run's model is logged once.
 
     Args:
-        tracker: the run.
+        tracker: the run, in MLflow.
         folder: the unit's folder.
         register: also make it a version of this registered model.
         alias: with `register`, point this alias ("best") at the version.
 
     Raises:
         MissingWeightsError: if the unit has no whole model.
-        TrackingError: if the store refuses.
+        TrackingError: if the tracker is not MLflow's or the store refuses.
     """
+    if not isinstance(tracker, MlflowTracker):
+        raise TrackingError(
+            f"run {tracker.run_id} is not in MLflow, so it cannot hold a model; use save_model"
+        )
     client = tracker.client
     with store_errors(f"logging the model of run {tracker.run_id}"):
         model_id = client.get_run(tracker.run_id).data.tags.get(names.MODEL_ID)
@@ -178,10 +182,10 @@ def log_model(
 
 
 def fetch_model(uri: str, folder: Path) -> Path:
-    """Download a logged or registered model and return its folder for `Predictor.load`.
+    """Download a logged or registered model; return its folder, for `Predictor.load` or MLflow.
 
     Args:
-        uri: `models:/ID`, `models:/NAME/VERSION` or `models:/NAME@ALIAS`, in the store of `MASE_TRACKING_URI`.
+        uri: `models:/ID`, `models:/NAME/VERSION` or `models:/NAME@ALIAS`, in `MASE_TRACKING_URI`.
         folder: an existing folder to put it in.
 
     Raises:
@@ -192,11 +196,11 @@ def fetch_model(uri: str, folder: Path) -> Path:
         path = mlflow.artifacts.download_artifacts(
             artifact_uri=_location(client, uri), dst_path=str(folder), tracking_uri=tracking_uri()
         )
-    return Path(path) / "artifacts" / "model"
+    return Path(path)
 
 
 def _location(client: "MlflowClient", uri: str) -> str:
-    """Return where a model's files are; MLflow's own look-up asks the process's default store, not this one."""
+    """Return where a model's files are; MLflow's look-up asks the process's default store, not this one."""
     rest = uri.removeprefix("models:/")
     name, _, alias = rest.partition("@")
     name, _, number = name.partition("/")
@@ -237,7 +241,7 @@ def _register(client: "MlflowClient", name: str, model_id: str, run_id: str, ali
     remote = tracking_uri().startswith("http")
     source = f"models:/{model_id}" if remote else client.get_logged_model(model_id).artifact_location
     known = [entry for entry in client.search_model_versions(f"name = '{name}'") if entry.source == source]
-    entry = known[0] if known else client.create_model_version(name, source, run_id=run_id)
+    entry = known[0] if known else client.create_model_version(name, source, run_id, model_id=model_id)
     if alias is not None:
         client.set_registered_model_alias(name, alias, str(entry.version))
 

@@ -163,7 +163,7 @@ def unit_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("MASE_HOME", str(tmp_path_factory.mktemp("home")))
         task = next(t for t in available("tasks") if _is_embedded(t))
         params = load_params(task, profile="smoke", overrides=("training.max_steps=2",), seed=0)
-        return train(Unit(params=params, label="smallest")).folder
+        return train(Unit(params=params, label="smallest"), keep_model=True).folder
 
 
 def _is_embedded(task: str) -> bool:

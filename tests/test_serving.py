@@ -19,7 +19,7 @@ from mase.errors import DataError, MissingWeightsError, TrackingError
 from mase.params import BackboneParams, FileColumns, FileSource, Params, TaskParams, available, load_params
 from mase.prediction import Predictor
 from mase.serving import fetch_model, log_model, requirements, save_model, signature, texts_of
-from mase.tracking import MlflowTracker, names, open_tracker, runs
+from mase.tracking import MemoryTracker, MlflowTracker, names, open_tracker, runs
 from mase.tracking.mlflow_tracker import connect
 
 CLASSES: dict[str, Any] = {"labels": ("no", "yes"), "metrics": ("accuracy",), "main_metric": "accuracy"}
@@ -180,12 +180,12 @@ def test_a_logged_model_comes_back_by_id_version_and_alias(
         (tmp_path / str(number)).mkdir()
         folder = fetch_model(name, tmp_path / str(number))
         assert Predictor.load(folder).predict(["A dog barks."])[0].label == "yes"
+        whole = mlflow.pyfunc.load_model(str(folder))
+        assert list(whole.predict(pd.DataFrame({"text_a": ["A dog barks."]}))["label"]) == ["yes"]
     (tmp_path / "none").mkdir()
     for wrong in ("models:/nobody@best", "models:/back/7", "models:/m-" + "0" * 32):
         with pytest.raises(TrackingError, match=wrong):
             fetch_model(wrong, tmp_path / "none")
-    whole = mlflow.pyfunc.load_model(str(tmp_path / "0"))
-    assert list(whole.predict(pd.DataFrame({"text_a": ["A dog barks."]}))["label"]) == ["yes"]
 
 
 def test_a_model_that_cannot_be_saved_is_marked_failed(
@@ -198,6 +198,11 @@ def test_a_model_that_cannot_be_saved_is_marked_failed(
     mine = [entry for entry in found if entry.source_run_id == tracker.run_id]
     assert [entry.status for entry in mine] == ["FAILED"]
     assert names.MODEL_ID not in client.get_run(tracker.run_id).data.tags
+
+
+def test_a_run_outside_mlflow_cannot_hold_a_model(tmp_path: Path) -> None:
+    with pytest.raises(TrackingError, match="is not in MLflow"):
+        log_model(MemoryTracker("memory"), write_unit(tmp_path / "unit", params_of("classification")))
 
 
 FRESH = """
@@ -221,9 +226,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for t in available("tasks")
         )
         params = next(p for p in tasks if p.task.embedded is not None)
-        return train(Unit(params=params, label="smallest")).folder
+        return train(Unit(params=params, label="smallest"), keep_model=True).folder
 
 
+@pytest.mark.slow
 def test_a_trained_unit_serves_in_a_fresh_process_without_this_project(trained: Path, tmp_path: Path) -> None:
     texts = ["A red bus passes a small dog.", "The loud bell rings."]
     save_model(trained, tmp_path / "saved")

@@ -13,18 +13,26 @@ from flows.overrides import data_overrides, overrides_of_file
 from mase.errors import DataError, ParamsError
 
 Profile = Annotated[str, typer.Option(help="Sizes, backbone, towers and data source: params/profiles/.")]
-Method = Annotated[str, typer.Option(help="Method, ablation or control: params/{methods,ablations,controls}/.")]
+Method = Annotated[
+    str, typer.Option(help="Method, ablation or control: params/{methods,ablations,controls}/.")
+]
 Methods = Annotated[
     list[str], typer.Option("--method", help="Method, ablation or control; repeatable, later ones win.")
 ]
 Backbone = Annotated[str | None, typer.Option(help="Replace the profile's backbone: params/backbones/.")]
 Preset = Annotated[str | None, typer.Option(help="Replace the profile's preset: paper, sound or em.")]
-Settings = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override one param; repeatable.")]
-ParamsFiles = Annotated[list[Path], typer.Option("--params", help="YAML file of overrides, as `mase tune` writes.")]
+Settings = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override one param; repeatable.")
+]
+ParamsFiles = Annotated[
+    list[Path], typer.Option("--params", help="YAML file of overrides, as `mase tune` writes.")
+]
 DataDir = Annotated[
     Path | None, typer.Option(help="Folder of the official data files; sets data.source to files.")
 ]
-MaxTrainRows = Annotated[int | None, typer.Option(min=1, help="Train on at most so many rows, a seeded sample.")]
+MaxTrainRows = Annotated[
+    int | None, typer.Option(min=1, help="Train on at most so many rows, a seeded sample.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to the output stream.")]
 Tasks = Annotated[str | None, typer.Option(help="Tasks, comma-separated; by default the table's.")]
 
@@ -75,9 +83,13 @@ def input_lines(file: Path | None) -> list[str]:
     """
     try:
         raw = file.read_bytes() if file is not None else sys.stdin.buffer.read()
-        return raw.decode("utf-8-sig").splitlines()
     except OSError as cause:
         raise DataError(f"{file}: {cause.strerror}") from cause
+    try:
+        lines = raw.decode("utf-8-sig").split("\n")  # splitlines() would also split at U+2028 and the like
     except UnicodeDecodeError as cause:
         line = raw[: cause.start].count(b"\n") + 1
-        raise DataError(f"{file or 'input'}, line {line}: not UTF-8; convert it, for example with iconv") from cause
+        raise DataError(
+            f"{file or 'input'}, line {line}: not UTF-8; convert it first, as with iconv"
+        ) from cause
+    return [line.removesuffix("\r") for line in (lines[:-1] if not lines[-1] else lines)]

@@ -10,7 +10,9 @@ from flows.commands import options
 
 
 def parse(
-    file: Annotated[Path | None, typer.Argument(help="UTF-8 file, one text per line; by default the input stream.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="UTF-8 file, one text per line; by default the input stream.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
     """Parse texts, one per line, into scene graphs."""
@@ -21,7 +23,9 @@ def parse(
             typer.echo(json.dumps(graph.to_json(), ensure_ascii=False))
         else:
             typer.echo(graph.text)
-            typer.echo("".join(f"  ({', '.join(fact)})\n" for fact in graph.facts) or "  (nothing found)\n", nl=False)
+            typer.echo(
+                "".join(f"  ({', '.join(fact)})\n" for fact in graph.facts) or "  (nothing found)\n", nl=False
+            )
 
 
 def register(app: typer.Typer) -> None:

@@ -41,8 +41,12 @@ def takes_pairs(params: "Params") -> bool:
 
 def predict(
     unit: Annotated[str, typer.Argument(help="Unit: its digest, the beginning of it, or a model folder.")],
-    text: Annotated[list[str], typer.Option("--text", help="Text; repeatable. Give it twice for a pair task.")] = [],  # noqa: B006
-    file: Annotated[Path | None, typer.Option(help="UTF-8 file, one text per line; pairs separated by a tab.")] = None,
+    text: Annotated[
+        list[str], typer.Option("--text", help="Text; repeatable. Give it twice for a pair task.")
+    ] = [],  # noqa: B006
+    file: Annotated[
+        Path | None, typer.Option(help="UTF-8 file, one text per line; pairs separated by a tab.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per text.")] = False,
 ) -> None:
     """Predict with a trained unit: label, probabilities, allocation, entities found."""

@@ -18,10 +18,15 @@ def _group() -> None:
 
 @app.command("extract")
 def extract(
-    file: Annotated[Path | None, typer.Argument(help="UTF-8 file, one text per line; by default the input stream.")] = None,
-    tower: Annotated[str, typer.Option(help="Tower: params/towers/, a YAML file or a checkpoint.")] = "embedded-image",
+    file: Annotated[
+        Path | None, typer.Argument(help="UTF-8 file, one text per line; by default the input stream.")
+    ] = None,
+    tower: Annotated[
+        str, typer.Option(help="Tower: params/towers/, a YAML file or a checkpoint.")
+    ] = "embedded-image",
     overflow: Annotated[
-        Literal["truncate", "chunk_mean"], typer.Option(help="What is done with a text longer than the context.")
+        Literal["truncate", "chunk_mean"],
+        typer.Option(help="What is done with a text longer than the context."),
     ] = "truncate",
     as_json: options.AsJson = False,
 ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from flows.commands import options
+from flows.environment import make_prefect_home
 
 if TYPE_CHECKING:
     from flows.request import Plan, Request
@@ -18,8 +19,12 @@ HELP: dict[Mode, str] = {
     "ablations": "Run the ablations: the text-only reference, full MASE, and MASE without each of its parts.",
     "report": "Write the tables of what is done so far, without training anything.",
 }
-TableNames = Annotated[list[str], typer.Option("--table", help="Table to fill, by name or number; repeatable.")]
-Figures = Annotated[list[str], typer.Option("--figure", help="Figure to draw (4); alone, only its row is trained.")]
+TableNames = Annotated[
+    list[str], typer.Option("--table", help="Table to fill, by name or number; repeatable.")
+]
+Figures = Annotated[
+    list[str], typer.Option("--figure", help="Figure to draw (4); alone, only its row is trained.")
+]
 Seeds = Annotated[int, typer.Option(min=1, help="Seeds per cell.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be trained, and stop.")]
 
@@ -63,31 +68,34 @@ def command(mode: Mode) -> Callable[..., None]:
 
 def _carry_out(request: "Request", mode: Mode, dry_run: bool, as_json: bool) -> None:
     """Plan a request; train what it lacks, as a flow; write and show its tables."""
-    from flows.cells import unfinished
     from flows.plan_view import print_plan
-    from flows.reproduce import UnitsFailed
-    from flows.request import make_plan
+    from flows.request import make_plan, unfinished
 
     plan = make_plan(request)
     if dry_run:
         print_plan(plan, as_json)
-        return
-    todo = unfinished(plan)
-    failures: list[str] = []
-    problem: UnitsFailed | None = None
-    if todo and mode != "report":
+    elif mode == "report" or not unfinished(plan):
+        _write_and_show(plan, [], as_json)
+    else:
         options.resumes_with_same_command()
-        try:
-            _run_flow(request)
-        except UnitsFailed as cause:
-            problem, failures = cause, list(cause.made.failures)
-    _write_and_show(plan, failures, as_json)
-    if problem is not None:
-        raise problem
+        _train_and_show(plan, as_json)
+
+
+def _train_and_show(plan: "Plan", as_json: bool) -> None:
+    """Run a plan as a flow, and show its tables even if units failed."""
+    from flows.reproduce import UnitsFailed
+
+    try:
+        _run_flow(plan.request)
+    except UnitsFailed as cause:
+        _write_and_show(plan, list(cause.made.failures), as_json)
+        raise
+    _write_and_show(plan, [], as_json)
 
 
 def _run_flow(request: "Request") -> None:
     """Run a request as its Prefect flow; starting one takes seconds, so this is only for work to do."""
+    make_prefect_home()
     from flows.ablations import mase_ablations
     from flows.paper import mase_paper
 

@@ -13,7 +13,9 @@ def tune(
     trials: Annotated[int, typer.Option(min=1, help="Trials that the study has in the end.")] = 20,
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the study.")] = 1,
     method: options.Method = "mase",
-    search: Annotated[str, typer.Option(help="What is searched: params/search/, or a YAML file.")] = "alpha_tau",
+    search: Annotated[
+        str, typer.Option(help="What is searched: params/search/, or a YAML file.")
+    ] = "alpha_tau",
     profile: options.Profile = "demo",
     data_dir: options.DataDir = None,
     max_train_rows: options.MaxTrainRows = None,
@@ -28,7 +30,7 @@ def tune(
 
     The same command goes on where it was stopped, up to the number of trials.
     """
-    from flows.study import StudyRequest
+    from flows.study_request import StudyRequest
     from flows.study_run import run_study
 
     request = StudyRequest(
@@ -51,7 +53,9 @@ def tune(
         typer.echo("no trial was completed")
         return
     typer.echo(f"best score {result['best_value']:.4f} on the tune slice")
-    typer.echo("use it with:  " + " ".join(f"--set {key}={value!r}" for key, value in result["best_values"].items()))
+    typer.echo(
+        "use it with:  " + " ".join(f"--set {key}={value!r}" for key, value in result["best_values"].items())
+    )
     typer.echo("\n".join(f"  {path}" for path in result["files"]))
 
 

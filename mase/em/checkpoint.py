@@ -7,6 +7,7 @@ came from. Randomness needs no state: each block of M-steps seeds itself (see
 
 import os
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,8 @@ def load(folder: Path) -> dict[str, Any] | None:
     path = folder / NAME
     if not path.exists():
         return None
+    if not zipfile.is_zipfile(path):
+        raise CheckpointFormatError(f"{path} is torn or no checkpoint; delete it to start this run afresh")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, OSError, EOFError, ValueError) as cause:

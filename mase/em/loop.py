@@ -161,7 +161,7 @@ class Trainer:
             losses = m_step_losses(self.model(batch), labels, batch, self.params, self.model)
             self.optimiser.step(losses["total"])
             for name, value in losses.items():
-                sums[name] = sums.get(name, 0.0) + float(value.detach())
+                sums[name] = sums.get(name, 0.0) + value.item()
             self.advance(step + 1, self.total_steps)
         if end == start:
             return Block()

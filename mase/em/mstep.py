@@ -90,7 +90,7 @@ class Optimiser:
         """
         if not bool(torch.isfinite(loss)):
             raise TrainingError(
-                f"the loss became {float(loss)}; lower training.lr_backbone or training.lr_new, or use precision fp32"
+                f"the loss became {loss.item()}; lower training.lr_backbone or training.lr_new, or use precision fp32"
             )
         self.adam.zero_grad(set_to_none=True)
         loss.backward()

@@ -1,5 +1,6 @@
 """Every difference that a table reports, all from the same resamples of a task's examples."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -80,6 +81,6 @@ class Contrasts:
         return compare(difference, draws, sign_flip=flip, mcnemar=exact)
 
 
-def averaged(draws: list[Draws]) -> Draws:
+def averaged(draws: Sequence[Draws]) -> Draws:
     """Return the mean of differences over columns, whose resamples are independent."""
     return float(np.mean([d for d, _ in draws])), np.mean([values for _, values in draws], axis=0)

@@ -6,11 +6,15 @@ from mase.evaluation.summaries import ALPHA, PLACEBO, CellSummary
 from mase.evaluation.tables import Table
 
 
-def verdict(cell: CellSummary, reference: str, *, placebo: bool = False) -> str:
+def verdict(cell: CellSummary, reference: str, *, placebo: bool, placebos: int) -> str:
     """Return what a cell's comparison with the reference row says.
 
     A difference is established if its Holm-adjusted p-value is below 0.05, which is stricter
     than an interval without 0.
+
+    Args:
+        placebo: whether this row is a placebo itself.
+        placebos: how many placebo rows have a result in this column.
     """
     found = cell.comparison
     if found is None or cell.holm_p is None:
@@ -21,12 +25,17 @@ def verdict(cell: CellSummary, reference: str, *, placebo: bool = False) -> str:
         missed = f"true differences below about {100 * found.detectable:.1f} points would often be missed"
         return f"{numbers}: no difference from {reference} established ({missed})"
     if found.difference < 0:
-        return f"{numbers}: worse than {reference}"
+        return f"{numbers}: below {reference}"
+    return f"{numbers}: above {reference}{_credit(cell, placebo, placebos)}"
+
+
+def _credit(cell: CellSummary, placebo: bool, placebos: int) -> str:
+    """Return what a gain can be credited to."""
     if placebo:
-        return f"{numbers}: above {reference} although it is a placebo"
+        return " although it is a placebo"
     if PLACEBO in cell.marks:
-        return f"{numbers}: above {reference}, but a placebo does as well, so what the proxies say gets no credit"
-    return f"{numbers}: above {reference}, and no placebo in this table does as well"
+        return ", but a placebo does as well, so what the proxies say gets no credit"
+    return ", and no placebo does as well" if placebos else "; no placebo was run, so the cause is open"
 
 
 def _where(table: Table, column: str) -> str:
@@ -46,13 +55,12 @@ def headline(table: Table) -> list[str]:
     """
     declaration = table.declaration
     reference = clean(declaration.reference)
-    rows = [declaration.row(declaration.primary), *(row for row in declaration.rows if row.placebo)]
+    placebo_rows = [row for row in declaration.rows if row.placebo]
     lines = []
     for column in _columns(table, declaration):
-        for row in rows:
-            cell = table.cells[row.label, column]
+        ran = sum(table.cells[row.label, column].n > 0 for row in placebo_rows)
+        for row in (declaration.row(declaration.primary), *placebo_rows):
             kind = " (placebo)" if row.placebo else ""
-            lines.append(
-                f"{clean(row.label)}{kind}, {_where(table, column)}: {verdict(cell, reference, placebo=row.placebo)}."
-            )
+            said = verdict(table.cells[row.label, column], reference, placebo=row.placebo, placebos=ran)
+            lines.append(f"{clean(row.label)}{kind}, {_where(table, column)}: {said}.")
     return lines

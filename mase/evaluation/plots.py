@@ -130,6 +130,7 @@ def _panel(weights: Axes, information: Axes, panel: pd.DataFrame, title: str) ->
     information.set_xlabel("EM iteration")
     last = int(panel["iteration"].max())
     for axes in (weights, information):
+        axes.set_xlim(-0.4, last + 0.4)
         axes.set_xticks(range(0, last + 1, max(1, last // 5)))
         axes.grid(axis="y", color="0.92", lw=0.6)
         axes.spines[["top", "right"]].set_visible(False)

@@ -14,7 +14,8 @@ from mase.model.backbone import Backbone
 from mase.model.heads import Head, hidden_width_for
 from mase.model.mase import MaseModel, fusion_width
 from mase.model.preparation import Fitted
-from mase.params import FusionParams, GraphParams, Params
+from mase.params import ContrastiveParams, FusionParams, GraphParams, Params
+from mase.scenegraph import RelationInventory
 
 AnyModel = MaseModel | MultimodalProxyBaseline | TowerWithHead
 
@@ -69,18 +70,25 @@ class _BackboneWidth(nn.Module):
         self.width = width
 
 
-def full_mase_parameters(params: Params, width: int, outputs: int, relations: int = 75) -> int:
+def full_mase_parameters(params: Params, width: int, outputs: int) -> int:
     """Return how many parameters full MASE adds to the backbone, head included.
 
-    Used by the parameter-matched control. Proxy widths come from the towers' params; the
-    relation inventory's size only enters through the bases' coefficients.
+    Used by the parameter-matched control. Proxy widths come from the towers' params, and
+    graph, fusion and contrastive head are the ones of the default preset.
     """
     siamese = params.has_pairs and params.proxies.pair_mode == "siamese"
     towers = {m: t.output_width for m, t in params.towers.items()}
     proxies: dict[Modality, int] = {m: (4 if siamese else 1) * w for m, w in towers.items()}
+    graph = GraphParams()
     full = params.model_copy(
-        update={"modalities": ("text", *towers), "graph": GraphParams(), "fusion": FusionParams(), "method": "mase"}
+        update={
+            "modalities": ("text", *towers),
+            "graph": graph,
+            "fusion": FusionParams(),
+            "contrastive": ContrastiveParams(),
+        }
     )
+    relations = len(RelationInventory([], graph.predicates))
     with torch.device("meta"):
         head = Head(width, outputs, params.head.model_copy(update={"match_parameters_of": None}))
         model = MaseModel(full, _BackboneWidth(width), head, proxies, towers, relations)  # type: ignore[arg-type]

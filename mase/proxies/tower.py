@@ -4,7 +4,6 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import Tensor
 
 BATCH_TOKENS = 4096  # texts x longest text of one batch
 BATCH_TEXTS = 256
+FULL_ENOUGH = 16  # texts from which a batch is closed rather than padded to half as long again
 
 
 class Tower(Protocol):
@@ -76,7 +76,9 @@ def length_batches(lengths: Sequence[int], *, tokens: int, texts: int) -> Iterat
     order = np.argsort(np.asarray(lengths, dtype=np.int64), kind="stable")
     batch: list[int] = []
     for index in order:
-        if batch and (len(batch) == texts or (len(batch) + 1) * lengths[index] > tokens):
+        longest = lengths[index]
+        padding = len(batch) >= FULL_ENOUGH and 2 * longest > 3 * lengths[batch[0]]
+        if batch and (padding or len(batch) == texts or (len(batch) + 1) * longest > tokens):
             yield np.array(batch)
             batch = []
         batch.append(int(index))
@@ -104,6 +106,7 @@ class BatchedTower(ABC):
         self.modality: str = modality
         self.width = width
         self.context_length = context_length
+        self._digest: str | None = None  # hashed on first use: real towers have 250 MB of weights
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     @abstractmethod
@@ -141,9 +144,14 @@ class BatchedTower(ABC):
         """Whether the whole text is read."""
         return not self.tokenise([text]).truncated[0]
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """Hash of the weights and settings; a name or a modality does not change it."""
+        if self._digest is None:
+            self._digest = self._hash()
+        return self._digest
+
+    def _hash(self) -> str:
         digest = hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode())
         weights = self.weights()
         for name in sorted(weights):

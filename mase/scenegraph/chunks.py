@@ -47,12 +47,12 @@ class Chunk:
 
 
 def chunks_of(words: Sequence[str], tags: Sequence[str], codes: Sequence[str]) -> list[Chunk]:
-    """Return the chunks of one sentence (words in lower case), in order; each token is looked at a fixed number of times."""
+    """Return the chunks of one sentence (words in lower case), in order, in linear time."""
     chunks: list[Chunk] = []
     place = 0
     while place < len(codes):
         code = codes[place]
-        if code in "DACN" or code == "R" and place + 1 < len(codes) and codes[place + 1] in "AC":
+        if code in "DACN" or (code == "R" and place + 1 < len(codes) and codes[place + 1] in "AC"):
             chunk = _nominal(words, codes, place)
         elif code in VERBAL:
             chunk = _verb_group(words, tags, codes, place)
@@ -69,7 +69,7 @@ def chunks_of(words: Sequence[str], tags: Sequence[str], codes: Sequence[str]) -
 
 
 def _nominal(words: Sequence[str], codes: Sequence[str], start: int) -> Chunk:
-    """Read determiners, modifiers and nouns; without a noun the result is of kind A, or U if only a determiner is there."""
+    """Read determiners, modifiers and nouns; without a noun the kind is A, for a lone determiner U."""
     size = len(codes)
     place = start
     while place < size and codes[place] == "D":
@@ -96,11 +96,13 @@ def _joins_modifiers(codes: Sequence[str], first: int, place: int) -> bool:
     if place == first or codes[place] not in ",K" or codes[place - 1] not in "A,":
         return False
     after = codes[place + 1] if place + 1 < len(codes) else "^"
-    return after == "A" or codes[place] == "," and after == "K" and place + 2 < len(codes) and codes[place + 2] == "A"
+    return after == "A" or (
+        codes[place] == "," and after == "K" and place + 2 < len(codes) and codes[place + 2] == "A"
+    )
 
 
 def _modifiers(words: Sequence[str], codes: Sequence[str], start: int, end: int) -> list[Words]:
-    """Return the modifiers in [start, end): shades join their colour, numerals become digits, adverbs are left out."""
+    """Return the modifiers in [start, end): shades join their colour, numerals become digits."""
     found: list[Words] = []
     place = start
     while place < end:
@@ -118,7 +120,7 @@ def _modifiers(words: Sequence[str], codes: Sequence[str], start: int, end: int)
 def _completes(word: str, following: str) -> bool:
     """Say whether two modifiers are one ("dark blue", "light colored", "long haired")."""
     shade = word in lexicon.SHADES and (following in lexicon.COLOURS or following in lexicon.FORMED)
-    return shade or following in lexicon.FORMED and " " not in word
+    return shade or (following in lexicon.FORMED and " " not in word)
 
 
 def _verb_group(words: Sequence[str], tags: Sequence[str], codes: Sequence[str], start: int) -> Chunk:
@@ -134,7 +136,9 @@ def _verb_group(words: Sequence[str], tags: Sequence[str], codes: Sequence[str],
             if chunk.main >= 0 and code != "V" and codes[place - 1] in "VGB" and tags[chunk.main] == "VBG":
                 break
             chunk.passive = code == "B" and (auxiliary or tags[place] == "VBN") and have < 0
-            chunk.finite = chunk.finite or code == "V" or code == "B" and tags[place] == "VBD" and not auxiliary
+            chunk.finite = (
+                chunk.finite or code == "V" or (code == "B" and tags[place] == "VBD" and not auxiliary)
+            )
             chunk.main = place
         elif code in "XHM":
             if chunk.main >= 0 and code != "X":
@@ -159,7 +163,7 @@ def _verb_group(words: Sequence[str], tags: Sequence[str], codes: Sequence[str],
 def _continues(codes: Sequence[str], place: int) -> bool:
     """Say whether an adverb or "to" is inside a verb group."""
     after = codes[place + 1] if place + 1 < len(codes) else "^"
-    return codes[place] == "R" and after in "VGBXHM" or codes[place] == "t"
+    return (codes[place] == "R" and after in "VGBXHM") or codes[place] == "t"
 
 
 def _preposition(words: Sequence[str], codes: Sequence[str], start: int) -> Chunk:
@@ -174,5 +178,7 @@ def _preposition(words: Sequence[str], codes: Sequence[str], start: int) -> Chun
         if canonical:
             best = Chunk("P", start, place + 1, head=canonical)
         elif tuple(plain) in lexicon.PLACE_PHRASES and (place + 1 == len(words) or words[place + 1] != "of"):
-            best = Chunk("A", start, place + 1, modifiers=[Words(" ".join(words[start : place + 1]), start, place + 1)])
+            best = Chunk(
+                "A", start, place + 1, modifiers=[Words(" ".join(words[start : place + 1]), start, place + 1)]
+            )
     return best

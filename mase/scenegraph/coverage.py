@@ -27,7 +27,7 @@ class Coverage:
 
 
 def coverage(graphs: Sequence[SceneGraph], *, most: int = 10) -> Coverage:
-    """Summarise graphs: share of texts with no entity, entities, attributes and relations per text, frequent predicates.
+    """Summarise graphs: share of texts with no entity, means per text, most frequent predicates.
 
     No graph at all gives zeros.
     """

@@ -77,8 +77,10 @@ class SceneGraph:
 
     @property
     def facts(self) -> tuple[Fact, ...]:
-        """Return the (subject, predicate, object) triples in FACTUAL's form; attributes have the predicate `is`."""
-        related = [(self.entities[r.subject].head, r.predicate, self.entities[r.object].head) for r in self.relations]
+        """Return the (subject, predicate, object) triples in FACTUAL's form; `is` gives an attribute."""
+        related = [
+            (self.entities[r.subject].head, r.predicate, self.entities[r.object].head) for r in self.relations
+        ]
         described = [(e.head, ATTRIBUTE_PREDICATE, value) for e in self.entities for value in e.attributes]
         return tuple(dict.fromkeys(described + related))
 
@@ -87,7 +89,8 @@ class SceneGraph:
         return {
             "text": self.text,
             "entities": [
-                {"head": e.head, "attributes": list(e.attributes), "span": list(e.span)} for e in self.entities
+                {"head": e.head, "attributes": list(e.attributes), "span": list(e.span)}
+                for e in self.entities
             ],
             "relations": [
                 {"subject": r.subject, "predicate": r.predicate, "object": r.object} for r in self.relations

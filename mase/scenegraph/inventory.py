@@ -55,7 +55,7 @@ class RelationInventory:
         return hash(self.names)
 
     def id_of(self, name: str) -> int:
-        """Return the id of a structural type ("self", "attribute", ...) or of a predicate, unknown if it is not known.
+        """Return the id of a structural type ("self", "agent", ...) or of a predicate, else that of unknown.
 
         A predicate that is spelt like a structural type is meant as that type here; use
         `predicate_id` for what a text says.
@@ -88,12 +88,16 @@ class RelationInventory:
             raise ScenegraphError(f"not a relation inventory: {cause!r}") from cause
 
     @classmethod
-    def from_graphs(cls, graphs: Iterable[SceneGraph], predicates: int, relation_nodes: bool) -> "RelationInventory":
+    def from_graphs(
+        cls, graphs: Iterable[SceneGraph], predicates: int, relation_nodes: bool
+    ) -> "RelationInventory":
         """Return the inventory of the K = `predicates` most frequent predicates of the training graphs.
 
         Equal counts are ordered by name. With `relation_nodes` a verb is a node, so only
         predicates without a verb are edge types.
         """
-        counts = Counter(r.predicate for g in graphs for r in g.relations if not (relation_nodes and r.verbal))
+        counts = Counter(
+            r.predicate for g in graphs for r in g.relations if not (relation_nodes and r.verbal)
+        )
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         return cls([name for name, _ in ranked[:predicates]], predicates)

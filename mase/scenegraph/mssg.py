@@ -47,8 +47,10 @@ class NodesAndEdges:
         self.edges[target, source, inventory.inverse_of(type_id)] = None
 
 
-def nodes_and_edges(graph: SceneGraph, inventory: RelationInventory, *, relation_nodes: bool) -> NodesAndEdges:
-    """Return the MSSG of one text: object nodes first, in the order of the entities; every node has a self loop."""
+def nodes_and_edges(
+    graph: SceneGraph, inventory: RelationInventory, *, relation_nodes: bool
+) -> NodesAndEdges:
+    """Return the MSSG of one text: object nodes first, as the entities; every node has a self loop."""
     result = NodesAndEdges()
     for index, entity in enumerate(graph.entities):
         result.add_node(NodeKind.OBJECT, entity.span, graph.phrase(index).lower())

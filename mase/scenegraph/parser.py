@@ -27,13 +27,21 @@ def parse(texts: Sequence[str], *, tagger: Tagger | None = None) -> list[SceneGr
         ScenegraphError: if the tagger's weights are missing or damaged.
     """
     chosen = tagger or default_tagger()
-    return [graph for start in range(0, len(texts), BATCH) for graph in _parse_batch(texts[start : start + BATCH], chosen)]
+    return [
+        graph
+        for start in range(0, len(texts), BATCH)
+        for graph in _parse_batch(texts[start : start + BATCH], chosen)
+    ]
 
 
 def _parse_batch(texts: Sequence[str], tagger: Tagger) -> Iterator[SceneGraph]:
     readable = [text if text.isascii() else _SURROGATE.sub("\ufffd", text) for text in texts]
     sentences = [[word_spans(text, *span) for span in sentence_spans(text)] for text in readable]
-    flat = [[text[i:j] for i, j in tokens] for text, parts in zip(readable, sentences, strict=True) for tokens in parts]
+    flat = [
+        [text[i:j] for i, j in tokens]
+        for text, parts in zip(readable, sentences, strict=True)
+        for tokens in parts
+    ]
     tags = iter(tagger.tag_batch(flat))
     words = iter(flat)
     for text, parts in zip(texts, sentences, strict=True):
@@ -60,7 +68,9 @@ def _read_sentence(
             head_span = _span(tokens, node.head_start, node.end)
             entities.append(Entity(node.head, tuple(attributes.values()), span, head_span))
     found = {
-        Relation(place[e.subject], e.predicate, place[e.object], _span(tokens, e.start, e.end), e.verbal): None
+        Relation(
+            place[e.subject], e.predicate, place[e.object], _span(tokens, e.start, e.end), e.verbal
+        ): None
         for e in reader.edges
         if e.subject in place and e.object in place and e.subject != e.object
     }

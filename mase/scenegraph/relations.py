@@ -10,63 +10,12 @@ from dataclasses import dataclass, field, replace
 
 from mase.scenegraph import lexicon
 from mase.scenegraph.chunks import Chunk, Words
+from mase.scenegraph.drafts import Edge, Node, Predicate
 from mase.scenegraph.lemmas import present_participle
 
 MAX_COORDINATED = 6
 AGENTIVE = frozenset(("cover", "surround"))
 """Verbs whose passive names the agent also with "in" or "with" (a field covered in snow)."""
-
-
-@dataclass(slots=True)
-class Node:
-    """An entity in the making; token indices."""
-
-    head: str
-    start: int
-    head_start: int
-    end: int
-    attributes: list[Words]
-    dropped: bool = False
-
-
-@dataclass(slots=True)
-class Edge:
-    """A relation in the making: indices into the nodes, tokens of its predicate."""
-
-    subject: int
-    predicate: str
-    object: int
-    start: int
-    end: int
-    verbal: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Predicate:
-    """A predicate that waits for its object.
-
-    Attributes:
-        subjects: the nodes that it is about.
-        verb: lemma, "" without a verb, "be" for a copula.
-        preposition: canonical, "" without one.
-        surface: the verb as an attribute, if no object comes.
-        start, end: its tokens.
-    """
-
-    subjects: tuple[int, ...]
-    verb: str = ""
-    preposition: str = ""
-    surface: str = ""
-    passive: bool = False
-    negated: bool = False
-    start: int = 0
-    end: int = 0
-
-    @property
-    def name(self) -> str:
-        """Return the predicate's canonical text."""
-        verb = "is" if self.verb == "be" and not self.preposition else "" if self.verb == "be" else self.verb
-        return " ".join(part for part in ("not" if self.negated else "", verb, self.preposition) if part)
 
 
 @dataclass(slots=True)
@@ -109,7 +58,9 @@ class Reader:
     def _noun_phrase(self, chunk: Chunk, following: Chunk | None) -> None:
         new = self._add_node(chunk)
         if self.owner is not None:
-            self._add_edge(self.owner, "have", new, self.nodes[self.owner].start, self.nodes[self.owner].end, False)
+            self._add_edge(
+                self.owner, "have", new, self.nodes[self.owner].start, self.nodes[self.owner].end, False
+            )
             self.owner = None
         if chunk.possessive:
             self.owner = new
@@ -146,7 +97,9 @@ class Reader:
         self.nodes.append(Node(chunk.head, start, chunk.main, chunk.end, list(chunk.modifiers)))
         return len(self.nodes) - 1
 
-    def _add_edge(self, subject: int, predicate: str, target: int, start: int, end: int, verbal: bool) -> None:
+    def _add_edge(
+        self, subject: int, predicate: str, target: int, start: int, end: int, verbal: bool
+    ) -> None:
         if subject != target:
             self.edges.append(Edge(subject, predicate, target, start, end, verbal))
 
@@ -199,7 +152,14 @@ class Reader:
         self.slot = None
         surface = "" if chunk.main < 0 else self._surface(chunk)
         self.pending = Predicate(
-            subjects, chunk.head, "", surface, chunk.passive, chunk.negated, max(chunk.main, chunk.start), chunk.end
+            subjects,
+            chunk.head,
+            "",
+            surface,
+            chunk.passive,
+            chunk.negated,
+            max(chunk.main, chunk.start),
+            chunk.end,
         )
 
     def _verb_subjects(self, chunk: Chunk) -> tuple[int, ...]:
@@ -210,7 +170,12 @@ class Reader:
         if chunk.finite:
             return self.subjects
         active = not chunk.passive
-        if active and self.nearest and not any(map(self._animate, self.nearest)) and any(map(self._animate, self.subjects)):
+        if (
+            active
+            and self.nearest
+            and not any(map(self._animate, self.nearest))
+            and any(map(self._animate, self.subjects))
+        ):
             return self.subjects
         return self.nearest
 
@@ -226,12 +191,14 @@ class Reader:
         waiting = self.pending
         if waiting is None:
             if chunk.kind == "P":
-                self.pending = Predicate(self.nearest, "", chunk.head, "", False, False, chunk.start, chunk.end)
+                self.pending = Predicate(
+                    self.nearest, "", chunk.head, "", False, False, chunk.start, chunk.end
+                )
             return
         if chunk.kind == "T" and following is not None and following.kind in "PT":
             return
         head = chunk.head
-        if waiting.preposition == "out" or waiting.preposition and waiting.preposition.endswith(" out"):
+        if waiting.preposition == "out" or (waiting.preposition and waiting.preposition.endswith(" out")):
             head = f"{waiting.preposition} {head}"
         self.pending = replace(waiting, preposition=head, end=chunk.end)
 
@@ -283,7 +250,7 @@ class Reader:
             self.slot = None
 
     def _flush(self) -> None:
-        """End a predicate that got no object: a verb becomes an attribute, or takes the noun before its clause."""
+        """End a predicate without object: its verb is an attribute, or takes the noun before its clause."""
         waiting, self.pending = self.pending, None
         if waiting is None or not waiting.subjects:
             return
@@ -291,10 +258,17 @@ class Reader:
             self._describe(waiting.subjects, [Words(waiting.preposition, waiting.end - 1, waiting.end)])
         if waiting.verb in ("", "be", "have"):
             return
-        if waiting.preposition and self.earlier and self.earlier != waiting.subjects and self.nearest == waiting.subjects:
+        if (
+            waiting.preposition
+            and self.earlier
+            and self.earlier != waiting.subjects
+            and self.nearest == waiting.subjects
+        ):
             for subject in waiting.subjects:
                 for node in self.earlier:
                     self._add_edge(subject, waiting.name, node, waiting.start, waiting.end, True)
             return
-        text = " ".join(p for p in ("not" if waiting.negated else "", waiting.surface, waiting.preposition) if p)
+        text = " ".join(
+            p for p in ("not" if waiting.negated else "", waiting.surface, waiting.preposition) if p
+        )
         self._describe(waiting.subjects, [Words(text, waiting.start, waiting.end)])

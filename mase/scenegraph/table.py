@@ -47,7 +47,8 @@ class GraphTable:
         edge_pointer: text t has the edges edge_pointer[t] to edge_pointer[t + 1].
         edge_source, edge_target: node indices within the text; messages go from source to target.
         edge_type: ids of `inventory`; self loops and inverse edges are included.
-        phrases: the different phrases of the nodes, sorted: modifiers and head of an object, an attribute, a predicate.
+        phrases: the different phrases of the nodes, sorted: of an object its modifiers and head, of an
+            attribute the attribute, of a relation the predicate.
         inventory: the edge types.
         digest: identity of the stored arrays.
     """
@@ -144,7 +145,9 @@ def build_graphs(
     return GraphTable.load(artifacts.build("graphs", identity, write, version=VERSION, root=root))
 
 
-def _write(folder: Path, texts: Sequence[str], inventory: RelationInventory, relation_nodes: bool) -> dict[str, int]:
+def _write(
+    folder: Path, texts: Sequence[str], inventory: RelationInventory, relation_nodes: bool
+) -> dict[str, int]:
     """Parse the texts and write the arrays; return the counts for the manifest."""
     graphs = [
         nodes_and_edges(graph, inventory, relation_nodes=relation_nodes)

@@ -32,8 +32,8 @@ def word_features(word: str, lexicon: Mapping[str, str]) -> tuple[list[str], ...
     """Return the feature names of a word at each offset of `OFFSETS`.
 
     Args:
-        word: a word; with `START` before it, a capitalised one that begins a sentence; with `UNCASED` before it, one
-            of a sentence without capitals; `START` and `END` themselves stand for what is outside.
+        word: a word; with `START` before it, a capitalised one that begins a sentence; with `UNCASED`
+            before it, one of a sentence without capitals; `START` and `END` alone stand for what is outside.
         lexicon: the usual tags of frequent words, by lower-case word.
     """
     if word in (START, END):
@@ -160,7 +160,9 @@ class Tagger:
             for offset, names in enumerate(word_features(key, self._lexicon)):
                 self._table[place, offset] = self._summed(names)
             word = key.lstrip(START + UNCASED).lower()
-            forbidden = [i for i, tag in enumerate(self.tags) if tag in self._closed and word not in self._closed[tag]]
+            forbidden = [
+                i for i, tag in enumerate(self.tags) if tag in self._closed and word not in self._closed[tag]
+            ]
             self._table[place, OFFSETS.index(0), forbidden] += FORBIDDEN
             self._ids[key] = place
         return self._ids[key]
@@ -174,7 +176,7 @@ class Tagger:
         return total
 
     def _transition_table(self) -> np.ndarray:
-        """Return the summed tag weights by (tag before, tag before that, tag), the last index of the first two = none."""
+        """Return the summed tag weights by (tag before, tag before that, tag); the last row is for no tag."""
         names = (*self.tags, START)
         table = np.zeros((len(names), len(names), len(self.tags)), dtype=np.int32)
         for i, before in enumerate(names):
@@ -205,14 +207,14 @@ class Tagger:
             ScenegraphError: if the file is missing or is not such a file.
         """
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
                 texts = ("tags", "features", "lexicon", "closed")
                 tags, features, lexicon, closed = (json.loads(stored[name].tobytes()) for name in texts)
                 pointer = np.concatenate([[0], np.cumsum(stored["counts"], dtype=np.int64)])
                 classes, values = stored["classes"].astype(np.intp), stored["values"]
         except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as cause:
             raise ScenegraphError(
-                f"{path}: not the tagger's weights ({cause}); train them again with mase.scenegraph.train_tagger"
+                f"{path}: no tagger weights ({cause}); train again: python -m mase.scenegraph.train_tagger"
             ) from cause
         bounds = pointer.tolist()
         pieces = zip(features, bounds, bounds[1:], strict=False)

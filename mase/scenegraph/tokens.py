@@ -7,6 +7,7 @@ onto the text. Everything here is linear in the length of the text.
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from nltk.tokenize import NLTKWordTokenizer
 
@@ -39,7 +40,7 @@ def sentence_spans(text: str) -> list[Span]:
     spans: list[Span] = []
     start = 0
     words = list(_WORD.finditer(text))
-    for word, following in zip(words, words[1:], strict=False):
+    for word, following in pairwise(words):
         if _ends_sentence(text, word.group(), word.end(), following.start()):
             spans += _trimmed(text, start, word.end())
             start = following.start()
@@ -57,7 +58,9 @@ def _ends_sentence(text: str, word: str, end: int, following: int) -> bool:
     if text[following].islower():
         return False
     stem = core[:-1]
-    return not (core[-1] == "." and (len(stem) == 1 or "." in stem.strip(".") or stem.lower() in _ABBREVIATIONS))
+    return not (
+        core[-1] == "." and (len(stem) == 1 or "." in stem.strip(".") or stem.lower() in _ABBREVIATIONS)
+    )
 
 
 def _trimmed(text: str, start: int, end: int) -> list[Span]:

@@ -23,7 +23,7 @@ SCALE = 20
 
 
 def read_conllu(path: Path) -> list[Tagged]:
-    """Return the (word, Penn tag) sentences of a CoNLL-U file; words that a hyphen joins keep their three tokens.
+    """Return the (word, Penn tag) sentences of a CoNLL-U file.
 
     Raises:
         DataError: if the file is missing or a line has not ten columns (names the line).
@@ -77,7 +77,7 @@ class _Perceptron(AveragedPerceptron):
 
 
 def fit(sentences: Sequence[Tagged], *, epochs: int = 6, seed: int = 0) -> Tagger:
-    """Train on tagged sentences and their lowered copies; the same sentences and seed give the same weights."""
+    """Train on sentences and their lowered copies; the same sentences and seed give the same weights."""
     lexicon, closed = usual_tags(sentences), closed_classes(sentences)
     model = _Perceptron()
     model.classes = {tag for sentence in sentences for _, tag in sentence}
@@ -99,7 +99,7 @@ def fit(sentences: Sequence[Tagged], *, epochs: int = 6, seed: int = 0) -> Tagge
 
 
 def usual_tags(sentences: Iterable[Tagged], *, least: int = 4, share: float = 0.08) -> dict[str, str]:
-    """Return the tags that a word seen at least `least` times has in at least `share` of its uses, joined by "/"."""
+    """Return, for words seen `least` times, the tags of at least `share` of their uses, joined by "/"."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for sentence in sentences:
         for word, tag in sentence:
@@ -126,12 +126,16 @@ def _static_features(words: Sequence[str], lexicon: Mapping[str, str]) -> list[l
     return [[name for place in range(5) for name in by_word[i + place][place]] for i in range(len(words))]
 
 
-def _quantised(weights: dict[str, dict[str, float]], tags: list[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _quantised(
+    weights: dict[str, dict[str, float]], tags: list[str]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return the weights times `SCALE`, rounded; what rounds to zero is dropped."""
     place = {tag: i for i, tag in enumerate(tags)}
     result: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for name, row in weights.items():
-        kept = sorted((place[tag], round(value * SCALE)) for tag, value in row.items() if round(value * SCALE))
+        kept = sorted(
+            (place[tag], round(value * SCALE)) for tag, value in row.items() if round(value * SCALE)
+        )
         if kept:
             ids, values = zip(*kept, strict=True)
             result[name] = (np.array(ids, dtype=np.intp), np.array(values, dtype=np.int16))
@@ -141,7 +145,11 @@ def _quantised(weights: dict[str, dict[str, float]], tags: list[str]) -> dict[st
 def accuracy(tagger: Tagger, sentences: Sequence[Tagged]) -> float:
     """Return the share of tokens with the right tag."""
     guesses = tagger.tag_batch([[word for word, _ in s] for s in sentences])
-    right = sum(g == t for guess, s in zip(guesses, sentences, strict=True) for g, (_, t) in zip(guess, s, strict=True))
+    right = sum(
+        g == t
+        for guess, s in zip(guesses, sentences, strict=True)
+        for g, (_, t) in zip(guess, s, strict=True)
+    )
     return right / sum(len(s) for s in sentences)
 
 

@@ -220,7 +220,9 @@ class BaseTracker(ABC):
         if error is None:
             self.close()
             return
-        stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+        stopped = not isinstance(
+            error, Exception
+        )  # KeyboardInterrupt, SystemExit, a flow engine's stop signal
         self.close("KILLED" if stopped else "FAILED", f"{type(error).__name__}: {error}")
 
     def __reduce__(self) -> str:

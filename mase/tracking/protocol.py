@@ -19,9 +19,10 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 class Tracker(Protocol):
     """One tracked run.
 
-    As a context manager it closes itself: FINISHED, or FAILED on an exception, or
-    KILLED on `KeyboardInterrupt` and `SystemExit`, with the reason as a tag. Every
-    method raises `TrackingError` if the run is closed or the store refuses.
+    As a context manager it closes itself: FINISHED, or FAILED on an exception, or KILLED on
+    a stop (`KeyboardInterrupt`, `SystemExit` and whatever else is no `Exception`), with the
+    reason as a tag. Every method raises `TrackingError` if the run is closed or the store
+    refuses.
     """
 
     run_id: str

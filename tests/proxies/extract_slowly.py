@@ -11,7 +11,12 @@ from pathlib import Path
 from mase.proxies import extract_proxies, extraction, load_tower
 from mase.proxies.tower import Encoding
 
-TEXTS = [f"{colour} {thing} number {n}" for colour in ("red", "blue") for thing in ("ball", "drum") for n in range(5)]
+TEXTS = [
+    f"{colour} {thing} number {n}"
+    for colour in ("red", "blue")
+    for thing in ("ball", "drum")
+    for n in range(5)
+]
 SPAN = 4
 
 
@@ -26,7 +31,7 @@ def main(root: Path, log: Path, wait: float) -> None:
         time.sleep(wait)
         return encode(texts)
 
-    tower.encode_checked = slow  # type: ignore[method-assign]
+    tower.encode_checked = slow
     table = extract_proxies(tower, TEXTS, root=root)
     print(table.digest, table.vectors()[table.rows(TEXTS)].tobytes().hex())
 

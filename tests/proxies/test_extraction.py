@@ -1,10 +1,13 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +165,28 @@ def test_keys_are_unique_and_sortable(texts: list[str]) -> None:
     assert keys[:, 0].tolist() == sorted(keys[:, 0].tolist())
 
 
+def test_what_a_killed_run_left_is_removed_and_other_artifacts_are_not(tmp_path: Path) -> None:
+    folder = extract_proxies(Counting(), ["a"], root=tmp_path).folder
+    for name in (f".{folder.name}.killed", ".another.running"):
+        (tmp_path / "proxies" / name).mkdir()
+    shutil.rmtree(folder)
+    extract_proxies(Counting(), ["a"], root=tmp_path)
+    assert {path.name for path in folders(tmp_path)} == {folder.name, ".another.running"}
+
+
+def test_two_threads_build_once(tmp_path: Path) -> None:
+    tower, barrier = Counting(), threading.Barrier(2)
+
+    def extract(_: int) -> str:
+        barrier.wait(timeout=30)
+        return extract_proxies(tower, ["a", "b"], root=tmp_path).digest
+
+    with ThreadPoolExecutor(2) as pool:
+        digests = list(pool.map(extract, range(2)))
+    assert digests[0] == digests[1]
+    assert tower.seen == ["a", "b"]
+
+
 def start(root: Path, log: Path, wait: float) -> "subprocess.Popen[str]":
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(SCRIPT), str(root), str(log), str(wait)]
@@ -175,11 +200,17 @@ def folders(root: Path) -> list[Path]:
 def extracted_here(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
     """Extract the script's texts in this process; return the digest and the bytes of the vectors."""
     monkeypatch.setattr(extraction, "SPAN", 4)
-    texts = [f"{colour} {thing} number {n}" for colour in ("red", "blue") for thing in ("ball", "drum") for n in range(5)]
+    texts = [
+        f"{colour} {thing} number {n}"
+        for colour in ("red", "blue")
+        for thing in ("ball", "drum")
+        for n in range(5)
+    ]
     table = extract_proxies(load_tower("embedded-image"), texts, root=root)
     return table.digest, table.vectors()[table.rows(texts)].tobytes().hex()
 
 
+@pytest.mark.slow
 def test_two_processes_build_once_and_see_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, log = tmp_path / "store", tmp_path / "log"
     processes = [start(store, log, 0.1) for _ in range(2)]
@@ -191,6 +222,7 @@ def test_two_processes_build_once_and_see_the_same(tmp_path: Path, monkeypatch: 
     assert len(folders(store)) == 1
 
 
+@pytest.mark.slow
 def test_a_killed_extraction_leaves_nothing_whole_and_the_next_run_redoes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,13 +38,17 @@ def test_vectors_are_the_masked_mean_of_the_last_states(encoder: BatchedTower) -
 
 
 def test_it_knows_that_like_sentences_are_alike(encoder: BatchedTower) -> None:
-    vectors = encoder.encode(["A man is playing a guitar.", "Someone plays the guitar.", "The stock market fell."])
+    vectors = encoder.encode(
+        ["A man is playing a guitar.", "Someone plays the guitar.", "The stock market fell."]
+    )
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     assert unit[0] @ unit[1] > 0.7 > unit[0] @ unit[2]
 
 
 def test_a_package_that_is_not_installed_says_what_to_do() -> None:
-    with pytest.raises(MissingWeightsError, match=r"no-such-package.*--set towers\.image=embedded-image") as caught:
+    with pytest.raises(
+        MissingWeightsError, match=r"(?s)no-such-package.*--set towers\.image=embedded-image"
+    ) as caught:
         build_tower(shipped().model_copy(update={"ref": "no-such-package"}))
     assert "installed package" in str(caught.value)
 

@@ -14,7 +14,9 @@ from mase.proxies import build_tower, load_tower
 from mase.proxies.clip_text import random_weights
 from mase.proxies.tokenizer import lowest_ids
 
-STAND_INS = [f"{kind}-{modality}" for kind in ("embedded", "random") for modality in ("image", "audio", "video")]
+STAND_INS = [
+    f"{kind}-{modality}" for kind in ("embedded", "random") for modality in ("image", "audio", "video")
+]
 NEEDS_FILES = {
     "clip-vit-b32": "ViT-B-32",
     "clip-vit-b32-hf": "openai/clip-vit-base-patch32",
@@ -71,7 +73,9 @@ def test_a_real_tower_that_is_not_there_says_what_to_do(name: str, wanted: str, 
     assert f"--set towers.{modality}=embedded-{modality}" in message
 
 
-def test_a_checkpoint_is_found_below_the_home_folder(mase_home: Path, tower_params: Callable[..., TowerParams]) -> None:
+def test_a_checkpoint_is_found_below_the_home_folder(
+    mase_home: Path, tower_params: Callable[..., TowerParams]
+) -> None:
     params = tower_params("openai", "tiny.pt", vocabulary=600)
     folder = mase_home / "checkpoints"
     folder.mkdir(parents=True)
@@ -98,7 +102,9 @@ def test_open_clip_settings_that_differ_from_the_model_s_are_refused() -> None:
         build_tower(params.model_copy(update={"pretrained": "no-such-tag"}))
 
 
-@pytest.mark.parametrize(("change", "message"), [({"heads": 5}, "multiple of heads"), ({"vocabulary": 100}, "514")])
+@pytest.mark.parametrize(
+    ("change", "message"), [({"heads": 5}, "multiple of heads"), ({"vocabulary": 100}, "514")]
+)
 def test_a_random_tower_of_impossible_sizes_is_refused(
     change: dict[str, int], message: str, tower_params: Callable[..., TowerParams]
 ) -> None:
@@ -107,7 +113,7 @@ def test_a_random_tower_of_impossible_sizes_is_refused(
 
 
 def test_a_yaml_file_may_name_a_checkpoint_beside_it(
-    tmp_path: Path, tower_params: Callable[..., TowerParams], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tower_params: Callable[..., TowerParams]
 ) -> None:
     params = tower_params("open_clip", "tiny.pt", vocabulary=600)
     torch.save(random_weights(params, 0), tmp_path / "tiny.pt")
@@ -143,7 +149,15 @@ def huggingface_state(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 @pytest.mark.parametrize("layout", ["openai", "audioclip", "huggingface", "clipvip", "open_clip"])
 def test_a_checkpoint_s_format_and_sizes_are_recognised(layout: str, tmp_path: Path) -> None:
     params = TowerParams(
-        name="t", modality="image", format="random", ref="a", width=64, layers=1, heads=1, output_width=24, vocabulary=600
+        name="t",
+        modality="image",
+        format="random",
+        ref="a",
+        width=64,
+        layers=1,
+        heads=1,
+        output_width=24,
+        vocabulary=600,
     )
     weights = random_weights(params, 0)
     reference = build_tower(params).encode(["a cat"])

@@ -213,6 +213,7 @@ def test_a_block_that_ends_well_finishes_the_run(backend: Backend) -> None:
         (ValueError("no rows"), "FAILED", "ValueError: no rows"),
         (KeyboardInterrupt(), "KILLED", "KeyboardInterrupt: "),
         (SystemExit(3), "KILLED", "SystemExit: 3"),
+        (GeneratorExit(), "KILLED", "GeneratorExit: "),
     ],
 )
 def test_a_block_that_raises_says_why(

@@ -8,6 +8,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from mase.tracking import Tracker, names, open_tracker, read_run, runs
 from mase.tracking.mlflow_tracker import connect
 
@@ -26,6 +28,7 @@ def start(*arguments: str) -> "subprocess.Popen[str]":
     )
 
 
+@pytest.mark.slow
 def test_a_fan_out_in_threads_and_processes_leaves_the_runs_that_were_asked_for(
     store: Path, experiment: str
 ) -> None:
@@ -60,6 +63,20 @@ def test_a_fan_out_in_threads_and_processes_leaves_the_runs_that_were_asked_for(
     assert set(frame.loc[frame["name"] == "seed", "parent"]) < made
     assert len(runs(race)) == 3
     assert runs("Default").empty
+
+
+def test_a_fan_out_in_threads_leaves_the_runs_that_were_asked_for(store: Path, experiment: str) -> None:
+    parent = open_tracker("flow", experiment=experiment)
+
+    def in_thread(number: int) -> str:
+        with parent.child(f"thread {number}") as tracker:
+            tracker.metrics({names.DELTA: number})
+        return tracker.run_id
+
+    with ThreadPoolExecutor(4) as pool:
+        made = set(pool.map(in_thread, range(8)))
+    assert set(runs(experiment)["run_id"]) == made | {parent.run_id}
+    assert len(made) == 8
 
 
 def read_until(process: "subprocess.Popen[str]", step: int) -> None:

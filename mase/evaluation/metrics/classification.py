@@ -16,8 +16,8 @@ def accuracy(labels: Int[np.ndarray, "n"], predictions: Int[np.ndarray, "n"]) ->
 
 def f1(labels: Int[np.ndarray, "n"], predictions: Int[np.ndarray, "n"]) -> float:
     """Return F1 of class id 1; 0 where it is neither a label nor a prediction."""
-    found = f1_score(labels == POSITIVE, predictions == POSITIVE, pos_label=True, zero_division=0.0)
-    return float(found)
+    actual, predicted = labels == POSITIVE, predictions == POSITIVE
+    return float(f1_score(actual, predicted)) if (actual | predicted).any() else 0.0
 
 
 def acc_and_f1(labels: Int[np.ndarray, "n"], predictions: Int[np.ndarray, "n"]) -> float:

@@ -3,8 +3,9 @@
 from typing import cast
 
 from prefect import serve
-from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.deployments.runner import RunnerDeployment
 from prefect.flows import Flow
+from prefect.types.entrypoint import EntrypointType
 
 from flows.ablations import mase_ablations
 from flows.paper import mase_paper

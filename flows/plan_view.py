@@ -1,4 +1,4 @@
-"""What `--dry-run` prints: rows, how they differ from the primary one, what is done, what the rest may cost."""
+"""What `--dry-run` prints: rows, how they differ from the primary one, what is done, what is left."""
 
 import json
 from collections.abc import Iterator, Mapping

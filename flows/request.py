@@ -44,9 +44,8 @@ class Request:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Request":
         """Return the request that `to_json` wrote."""
-        return cls(
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
-        )
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
+        return cls(**values)
 
     def default_table(self) -> str:
         """Return Table 6, or its embedded twin where the data are the embedded ones."""

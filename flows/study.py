@@ -24,7 +24,7 @@ from flows.study_request import StudyRequest, starting_values
 from mase.artifacts import write_json
 from mase.errors import TrainingError
 from mase.seeds import derive
-from mase.tracking import Tracker, names
+from mase.tracking import Tracker, names, open_tracker
 from mase.units import Unit, train
 
 SIGNIFICANT_DIGITS = 4  # of a suggested value, so that the printed number is the number used
@@ -87,15 +87,20 @@ def run_trials(
     folder: Path,
     trials: int,
     *,
-    tracker: Tracker | None = None,
+    parent: str | None = None,
     report: Callable[[FrozenTrial], None] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> None:
-    """Run trials until the study has `trials` of them; several processes may do this at once."""
+    """Run trials until the study has `trials` of them; several processes may do this at once.
+
+    Args:
+        parent: run id below which each trial gets a tracked run; None tracks nothing.
+        report: called with every trial that ends.
+    """
     search = load_search(request.search)
     study = open_study(folder, search)
     while (trial := _next_trial(study, folder, search, trials)) is not None:
-        finished = _run_trial(request, study, trial, search, tracker, progress)
+        finished = _run_trial(request, study, trial, search, parent, progress)
         if report is not None:
             report(finished)
 
@@ -131,7 +136,7 @@ def _run_trial(
     study: optuna.Study,
     trial: optuna.Trial,
     search: SearchParams,
-    tracker: Tracker | None,
+    parent: str | None,
     progress: Callable[[str, int, int], None] | None,
 ) -> FrozenTrial:
     """Train one trial's unit and tell the study how it ended."""
@@ -139,11 +144,8 @@ def _run_trial(
     params = request.params(values)
     unit = Unit(params=params, label=f"trial {trial.number}")
     trial.set_user_attr("unit", unit.digest)
-    child = (
-        tracker.child(f"trial-{trial.number}", {names.KIND: "trial", "mase.trial": str(trial.number)})
-        if tracker
-        else None
-    )
+    tags = {names.KIND: "trial", "mase.trial": str(trial.number)}
+    child = open_tracker(f"trial-{trial.number}", parent=parent, tags=tags) if parent else None
     if child is not None:
         trial.set_user_attr("mlflow_run_id", child.run_id)
 

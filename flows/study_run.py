@@ -26,7 +26,7 @@ def run_study(request: StudyRequest, trials: int, workers: int = 1) -> dict[str,
     tracker = book.open_noted(f"study-{name}", f"study {name}", None, {names.KIND: "study"})
     with Progress(trials) as progress, book.closing(tracker):
         tracker.params(asdict(request) | {"search": search.model_dump(mode="json")})
-        result = tune(request, trials, workers=workers, tracker=tracker, progress=progress)
+        result = tune(request, trials, workers=workers, parent=tracker.run_id, progress=progress)
         for path in result.files:
             tracker.artifact(path)
         if result.best_value is not None:

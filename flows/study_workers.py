@@ -27,20 +27,17 @@ from flows.study import (
 from flows.study_report import StudyResult, write_report
 from flows.study_request import StudyRequest, starting_values
 from mase.errors import MaseError, ParamsError, TrainingError
-from mase.tracking import Tracker, open_tracker
 
 POLL_SECONDS = 1.0
 
 
 def tune(
-    request: StudyRequest,
-    trials: int,
-    *,
-    workers: int = 1,
-    tracker: Tracker | None = None,
-    progress: Progress,
+    request: StudyRequest, trials: int, *, workers: int = 1, parent: str | None = None, progress: Progress
 ) -> StudyResult:
     """Bring a study to `trials` trials in all and report on it.
+
+    Args:
+        parent: run id below which each trial gets a tracked run.
 
     Raises:
         ParamsError: if the request, its params or its search space are wrong, or if another
@@ -56,10 +53,10 @@ def tune(
         progress.done = sum(is_finished(trial) for trial in open_study(folder, search).trials)
         if workers == 1:
             run_trials(
-                request, folder, trials, tracker=tracker, report=_reporter(progress), progress=progress.stage
+                request, folder, trials, parent=parent, report=_reporter(progress), progress=progress.stage
             )
         else:
-            _run_workers(folder, trials, workers, tracker.run_id if tracker else "", progress)
+            _run_workers(folder, trials, workers, parent or "", progress)
         return write_report(open_study(folder, search), request, search, folder)
 
 
@@ -95,12 +92,12 @@ def _run_workers(folder: Path, trials: int, workers: int, parent: str, progress:
     processes = [subprocess.Popen(command, env=os.environ.copy()) for _ in range(workers)]
     try:
         report = _reporter(progress)
-        seen: set[int] = set()
+        search = load_search(read_request(folder).search)
+        seen = {trial.number for trial in open_study(folder, search).trials if is_finished(trial)}
         running = True
         while running:
             running = any(process.poll() is None for process in processes)
-            study = open_study(folder, load_search(read_request(folder).search))
-            for trial in study.trials:
+            for trial in open_study(folder, search).trials:
                 if is_finished(trial) and trial.state.is_finished() and trial.number not in seen:
                     seen.add(trial.number)
                     report(trial)
@@ -126,8 +123,7 @@ def main(arguments: list[str]) -> None:
 
 def _work(folder: Path, trials: int, parent: str) -> None:
     with termination_as_exception():
-        tracker = open_tracker(folder.name, run_id=parent) if parent else None
-        run_trials(read_request(folder), folder, trials, tracker=tracker)
+        run_trials(read_request(folder), folder, trials, parent=parent or None)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ def write_atomically(path: Path, data: bytes | str) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
+            os.fchmod(handle, 0o666 & ~_umask())
             stream.write(raw)
             stream.flush()
             os.fsync(stream.fileno())
@@ -54,6 +55,12 @@ def write_atomically(path: Path, data: bytes | str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -91,7 +98,8 @@ def build(
         if (folder / MANIFEST).exists():
             verify(folder)
             return folder
-        shutil.rmtree(folder, ignore_errors=True)
+        for debris in [folder, *folder.parent.glob(f".{digest}.*")]:  # of a build that was killed
+            shutil.rmtree(debris, ignore_errors=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{digest}."))
         try:
             counts = dict(write(temporary))
@@ -105,6 +113,7 @@ def build(
                 "files": files,
             }
             write_json(temporary / MANIFEST, manifest)
+            temporary.chmod(0o777 & ~_umask())
             os.replace(temporary, folder)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -6,9 +6,12 @@ that adding a new consumer of randomness does not shift the others.
 
 import hashlib
 import random
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 def derive(seed: int, name: str) -> int:
@@ -19,6 +22,8 @@ def derive(seed: int, name: str) -> int:
 
 def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and PyTorch (all devices) for one run."""
+    import torch  # here, so that rooms without tensors load without it
+
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
@@ -29,6 +34,8 @@ def numpy_generator(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng(derive(seed, name))
 
 
-def torch_generator(seed: int, name: str) -> torch.Generator:
+def torch_generator(seed: int, name: str) -> "torch.Generator":
     """Return a CPU torch generator of its own for the purpose `name`."""
+    import torch
+
     return torch.Generator().manual_seed(derive(seed, name))

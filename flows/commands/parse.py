@@ -20,7 +20,7 @@ def parse(
 
     for graph in parse_texts(options.input_lines(file)):
         if as_json:
-            typer.echo(json.dumps(graph.to_json(), ensure_ascii=False))
+            typer.echo(json.dumps(graph.to_json()))
         else:
             typer.echo(graph.text)
             typer.echo(

@@ -36,8 +36,8 @@ def _counts(evidence: Found) -> str:
 def _seeds(evidence: Found) -> str:
     seeds = sorted({seed for found in evidence.values() for seed in found.seeds})
     if len(seeds) == 1:
-        return f"One seed ({seeds[0]}): the intervals do not cover training noise."
-    few = " With so few seeds the intervals are somewhat too narrow." if len(seeds) < 5 else ""
+        return f"One seed ({seeds[0]}): intervals and p-values do not cover training noise, so they are too narrow."
+    few = " With two seeds the intervals are somewhat too narrow." if len(seeds) == 2 else ""
     return f"Seeds: {', '.join(map(str, seeds))}.{few}"
 
 

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from mase.modalities import Modality
 from mase.params import FusionParams
 
+STRIDE = 10.0  # gates are stored at a tenth of their size: one Adam step moves them ten times as far as a weight
+
 
 class ModalityProjection(nn.Module):
     """Bring h^m of every modality to the fusion width D.
@@ -51,7 +53,7 @@ class GraphResidual(nn.Module):
         super().__init__()
         self.modalities = tuple(modalities)
         start = 0.0 if params.proxy_gate == "zero" else 1.0
-        self.gamma = nn.Parameter(torch.full((len(modalities),), start))
+        self.gamma = nn.Parameter(torch.full((len(modalities),), start / STRIDE))
         self.norm = nn.ModuleDict(
             {m: nn.LayerNorm(width) for m in modalities if not (m == "text" and params.text_entry == "identity")}
         )
@@ -60,7 +62,7 @@ class GraphResidual(nn.Module):
         self, features: Float[Tensor, "B M D"], readout: Float[Tensor, "B M D"], occupied: Bool[Tensor, "B"]
     ) -> Float[Tensor, "B M D"]:
         """Return h_hat^m."""
-        raised = features + self.gamma[None, :, None] * readout
+        raised = features + STRIDE * self.gamma[None, :, None] * readout
         columns = [
             self.norm[m](raised[:, i]) if m in self.norm else raised[:, i] for i, m in enumerate(self.modalities)
         ]
@@ -85,13 +87,13 @@ class WeightedSum(nn.Module):
         gated = [m != "text" and params.proxy_gate == "zero" for m in modalities]
         self.register_buffer("gated", torch.tensor(gated), persistent=False)
         if any(gated):
-            self.gate = nn.Parameter(torch.tensor([0.0 if g else 1.0 for g in gated]))
+            self.gate = nn.Parameter(torch.zeros(len(gated)))
         else:
             self.register_buffer("gate", torch.ones(len(modalities)), persistent=False)
 
     def gates(self) -> Float[Tensor, "M"]:
         """Return the gates; text's is 1 and does not learn."""
-        return torch.where(self.gated, self.gate, torch.ones_like(self.gate))
+        return torch.where(self.gated, STRIDE * self.gate, torch.ones_like(self.gate))
 
     def forward(self, features: Float[Tensor, "B M D"], allocation: Float[Tensor, "M"]) -> Float[Tensor, "B D"]:
         """Return h*."""

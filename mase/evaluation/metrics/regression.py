@@ -21,7 +21,7 @@ def pearson(labels: Float[np.ndarray, "n"], predictions: Float[np.ndarray, "n"])
     """Return Pearson's correlation; 0 if either side is constant."""
     if labels.size < 2 or is_flat(labels) or is_flat(predictions):
         return 0.0
-    return float(stats.pearsonr(labels, predictions)[0])
+    return float(np.asarray(stats.pearsonr(labels, predictions)[0]))
 
 
 def spearman(labels: Float[np.ndarray, "n"], predictions: Float[np.ndarray, "n"]) -> float:

@@ -1,0 +1,67 @@
+"""Params: what a run's YAML may say (`models`) and how the files combine (`files`).
+
+Below this room nothing reads YAML or dictionaries: functions take these models or plain
+values.
+"""
+
+from mase.params.files import (
+    available,
+    load_params,
+    merge,
+    overlay,
+    params_root,
+    parse_override,
+    read_named,
+    read_yaml,
+    validate,
+)
+from mase.params.models import (
+    AllocationParams,
+    BackboneParams,
+    ContrastiveParams,
+    DataParams,
+    FileColumns,
+    FileSource,
+    Frozen,
+    FusionParams,
+    GraphParams,
+    HeadParams,
+    HubSource,
+    Params,
+    Positive,
+    ProxyParams,
+    Share,
+    TaskParams,
+    TowerParams,
+    TrainingParams,
+)
+
+__all__ = [
+    "AllocationParams",
+    "BackboneParams",
+    "ContrastiveParams",
+    "DataParams",
+    "FileColumns",
+    "FileSource",
+    "Frozen",
+    "FusionParams",
+    "GraphParams",
+    "HeadParams",
+    "HubSource",
+    "Params",
+    "Positive",
+    "ProxyParams",
+    "Share",
+    "TaskParams",
+    "TowerParams",
+    "TrainingParams",
+    "available",
+    "load_params",
+    "merge",
+    "overlay",
+    "params_root",
+    "parse_override",
+    "read_named",
+    "read_yaml",
+    "validate",
+]

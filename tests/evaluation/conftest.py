@@ -1,0 +1,108 @@
+"""Synthetic units: a declared table, cells with folders as training leaves them, no training."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mase.artifacts import digest_of
+from mase.evaluation.declaration import RowParams, TableParams
+from mase.evaluation.plan import Cell
+from mase.params import Params, load_params
+
+Predict = Callable[[int], np.ndarray]  # seed -> predictions
+
+
+@dataclass(frozen=True)
+class FakeUnit:
+    """What the evaluation room uses of a unit."""
+
+    params: Params
+    label: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class FakeResult:
+    folder: Path
+    seconds: float = 10.0
+
+
+@dataclass
+class Study:
+    """Cells and results under construction."""
+
+    root: Path
+    cells: list[Any] = field(default_factory=list)
+    results: dict[str, Any] = field(default_factory=dict)
+
+    def load(self, unit: Any) -> Any:
+        return self.results.get(unit.digest)
+
+    def add(
+        self,
+        row: str,
+        task: str,
+        labels: np.ndarray,
+        predict: Predict | None,
+        *,
+        seeds: Sequence[int] = (0, 1, 2),
+        done: Sequence[int] | None = None,
+        ids: Sequence[str] | None = None,
+        profile: str = "smoke",
+        overrides: Sequence[str] = (),
+    ) -> None:
+        """Add a cell; `predict` None is a row without units, `done` limits which seeds have a result."""
+        units = []
+        for seed in seeds if predict else ():
+            params = load_params(task, profile=profile, overrides=overrides, seed=seed)
+            unit = FakeUnit(params, f"{row}/{task}/{seed}", digest_of([row, task, seed]))
+            units.append(unit)
+            if done is None or seed in done:
+                self.results[unit.digest] = FakeResult(self._write(unit, labels, predict(seed), ids))
+        self.cells.append(Cell(row, task, tuple(units)))
+
+    def _write(
+        self, unit: FakeUnit, labels: np.ndarray, predictions: np.ndarray, ids: Sequence[str] | None
+    ) -> Path:
+        folder = self.root / unit.digest
+        folder.mkdir(parents=True)
+        names = ids or [f"dev-{i}" for i in range(len(labels))]
+        frame = pd.DataFrame({"id": names, "label": labels, "prediction": predictions})
+        frame.sample(frac=1.0, random_state=unit.params.seed).to_parquet(folder / "predictions.parquet")
+        return folder
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    return Study(tmp_path / "units")
+
+
+def _declare(columns: Sequence[str], rows: Sequence[dict[str, Any]], **more: Any) -> TableParams:
+    built = [RowParams(**{"overlays": ("methods/text",), "group": "method", **row}) for row in rows]
+    settings = {"name": "t", "title": "T", "reference": built[0].label, "primary": built[-1].label, **more}
+    return TableParams(columns=tuple(columns), rows=tuple(built), **settings)
+
+
+@pytest.fixture
+def declare() -> Callable[..., TableParams]:
+    """Build a declaration; the first row is the reference, the last the primary one."""
+    return _declare
+
+
+@pytest.fixture
+def flipped() -> Callable[..., Predict]:
+    """Return predictions of binary labels that are wrong on a share of the examples, each seed its own."""
+
+    def build(labels: np.ndarray, wrong: float, name: int = 0) -> Predict:
+        def predict(seed: int) -> np.ndarray:
+            misses = np.random.default_rng([seed, name]).random(labels.size) < wrong
+            return np.where(misses, 1 - labels, labels)
+
+        return predict
+
+    return build

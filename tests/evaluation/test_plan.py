@@ -1,0 +1,84 @@
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from mase.errors import ParamsError
+from mase.evaluation.declaration import TableParams, load_table
+from mase.evaluation.plan import Cell, plan, shown_columns, unique_units, work
+from mase.units import Unit
+
+
+def test_the_demo_table_is_eight_rows_by_four_tasks_with_one_unit_a_seed() -> None:
+    cells = plan(load_table("demo"), profile="smoke", seeds=[0, 1])
+    assert len(cells) == 8 * 4
+    assert all([unit.params.seed for unit in cell.units] == [0, 1] for cell in cells)
+    full = next(cell for cell in cells if (cell.row, cell.column) == ("Full MASE", "sounds"))
+    assert full.units[0].params.method == "mase"
+    assert full.units[0].params.task.name == "sounds"
+    assert full.units[0].label == "Full MASE / sounds / seed 0"
+
+
+def test_rows_differ_from_full_mase_in_what_they_claim() -> None:
+    cells = plan(load_table("6"), profile="local", seeds=[0], tasks=["mrpc"], overrides=["data.dir=nowhere"])
+    params = {cell.row: cell.units[0].params for cell in cells if cell.units}
+    assert len(params) == 16
+    assert params["w/o contrastive loss"].contrastive.alpha == 0
+    assert params["w/o self-balancing"].allocation.mode == "fixed"
+    assert params["w/o entity-level injection"].graph is None
+    assert params["Text only"].modalities == ("text",)
+    assert params["Text only, slice returned"].data.slice_max == 16
+    assert params["Shuffled proxies"].proxies.shuffle
+    assert params["MPB, image"].modalities == ("text", "image")
+    assert params["CLIP +None"].method == "mc_ptm"
+    assert len({p.model_dump_json() for p in params.values()}) == len(params)
+
+
+def test_a_row_that_is_not_available_has_cells_without_units() -> None:
+    cells = plan(load_table("6"), profile="local", seeds=[0], tasks=["stsb"], overrides=["data.dir=nowhere"])
+    assert [cell.row for cell in cells if not cell.units] == ["MPB + prompt learning", "MASE + prompt learning"]
+
+
+def test_tasks_keep_the_tables_order_and_must_be_its_columns() -> None:
+    assert shown_columns(load_table("demo"), ["says", "looks"]) == ["looks", "says"]
+    with pytest.raises(ParamsError, match="no column 'mrpc'"):
+        plan(load_table("demo"), profile="smoke", seeds=[0], tasks=["mrpc"])
+
+
+@pytest.mark.parametrize("seeds", [[], [1, 1]])
+def test_seeds_must_be_distinct(seeds: list[int]) -> None:
+    with pytest.raises(ParamsError, match="seeds must be distinct"):
+        plan(load_table("demo"), profile="smoke", seeds=seeds)
+
+
+def test_overrides_lie_over_every_row_and_a_wrong_one_is_refused() -> None:
+    table = load_table("demo")
+    cells = plan(table, profile="smoke", seeds=[0], tasks=["looks"], overrides=["contrastive.tau=0.5"])
+    assert {cell.units[0].params.contrastive.tau for cell in cells} == {0.5}
+    with pytest.raises(ParamsError, match=r"contrastive\.tua"):
+        plan(table, profile="smoke", seeds=[0], tasks=["looks"], overrides=["contrastive.tua=0.5"])
+
+
+def test_a_rows_own_backbone_wins(declare: Callable[..., TableParams]) -> None:
+    table = declare(["looks"], [{"label": "A", "group": "reference", "backbone": "tiny-random"}, {"label": "B"}])
+    first, second = plan(table, profile="demo", backbone="minilm", seeds=[0])
+    assert first.units[0].params.backbone.source == "random"
+    assert second.units[0].params.backbone.source == "package"
+
+
+def cell(row: str, *digests: str) -> Cell:
+    units = [SimpleNamespace(digest=digest) for digest in digests]
+    return Cell(row, "looks", cast(tuple[Unit, ...], tuple(units)))
+
+
+def test_a_unit_asked_for_twice_is_one_unit_of_work() -> None:
+    cells = [cell("A", "u", "v"), cell("B", "v", "w"), cell("C")]
+    assert [unit.digest for unit in unique_units(cells)] == ["u", "v", "w"]
+
+    def load(unit: Unit) -> Any:
+        return object() if unit.digest == "v" else None
+
+    found = work(cells, load)
+    assert [(w.unit.digest, w.done) for w in found] == [("u", False), ("v", True), ("w", False)]
+    assert found[1].cells == (("A", "looks"), ("B", "looks"))

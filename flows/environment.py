@@ -16,7 +16,8 @@ QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    "PREFECT_LOGGING_LEVEL": "WARNING",
+    # What fails is told by our own messages; `mase serve` logs more.
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "TOKENIZERS_PARALLELISM": "false",
     # Prefect's own limit of 20 s is close to what a server needs on two busy cores.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",

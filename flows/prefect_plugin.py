@@ -41,12 +41,14 @@ def accept_bare_names(logger: Logger) -> bool:
         logger.warning("bare deployment names stay off, use <flow>/<deployment>: %s", cause)
         return False
     if not getattr(original, "accepts_bare_names", False):
-        wrapped: Any = _with_bare_names(original)
+        wrapped: Any = with_bare_names(original)
         DeploymentAsyncClient.read_deployment_by_name = wrapped
     return True
 
 
-def _with_bare_names(original: Read) -> Read:
+def with_bare_names(original: Read) -> Read:
+    """Return a look-up that completes a name without a slash before it calls `original`."""
+
     @functools.wraps(original)
     async def read_deployment_by_name(self: Any, name: str) -> Any:
         return await original(self, name if "/" in name else await _full_name(self, name))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.environment import make_prefect_home, prefect_api_configured
+from flows.environment import QUIET, make_prefect_home, prefect_api_configured
 from flows.server import running_server
 from mase.artifacts import home
 
@@ -21,7 +21,7 @@ def serve(
     without, a server of our own runs as long as this command does.
     """
     os.environ["MASE_HOME"] = str(home())  # flow runs start in folders of their own
-    if os.environ.get("PREFECT_LOGGING_LEVEL") == "WARNING":
+    if os.environ.get("PREFECT_LOGGING_LEVEL") == QUIET["PREFECT_LOGGING_LEVEL"]:
         os.environ["PREFECT_LOGGING_LEVEL"] = "INFO"
     os.environ.setdefault("PREFECT_LOGGING_LOG_PRINTS", "true")
     make_prefect_home()

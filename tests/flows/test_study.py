@@ -181,7 +181,7 @@ def test_what_changes_the_trials_changes_the_study() -> None:
         ("about: x\nspace: {a.b: {low: 1, high: 1}}", "low 1.0 is not below high 1.0"),
         ("about: x\nspace: {a.b: {low: 0, high: 1, log: true}}", "a log scale needs low above 0"),
         ("about: x\nspace: {}", "space"),
-        ("about: x\nspace: {a.b: {low: 0, high: 1, logg: true}}", "did you mean 'log'"),
+        ("about: x\nspace: {a.b: {low: 0, high: 1, logg: true}}", "logg: unknown key"),
     ],
 )
 def test_a_wrong_search_space_is_refused(tmp_path: Path, content: str, message: str) -> None:

@@ -19,11 +19,18 @@ UNIT_FAILURES = (MaseError, RuntimeError, MemoryError, OSError)
 
 @dataclass
 class Outcome:
-    """What became of the units of a plan, by digest."""
+    """What became of the units of a plan; `failures` maps a label to what went wrong."""
 
     linked: list[Unit] = field(default_factory=list)
     trained: list[Unit] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
+
+    def failure_lines(self) -> list[str]:
+        """Return one line per cause, with the units that it stopped."""
+        labels: dict[str, list[str]] = {}
+        for label, message in self.failures.items():
+            labels.setdefault(message, []).append(label)
+        return [f"{'; '.join(stopped)}: {message}" for message, stopped in labels.items()]
 
 
 def run_cells(plan: Plan, steps: Steps, parent: Tracker) -> Outcome:
@@ -48,7 +55,7 @@ def _run_cell(
         for unit in units:
             _run_unit(unit, steps, inputs, run, outcome)
         record_trajectory(cell, run)
-        failed = [unit.label for unit in units if unit.digest in outcome.failures]
+        failed = [unit.label for unit in units if unit.label in outcome.failures]
         if failed:
             run.close("FAILED", f"failed: {', '.join(failed)}")
 
@@ -60,7 +67,7 @@ def _run_unit(unit: Unit, steps: Steps, inputs: Inputs, cell: Tracker, outcome: 
         inputs.make_ready(unit)
         result = steps.train(unit.params.model_dump(mode="json"), unit.label, cell.run_id, False)
     except UNIT_FAILURES as cause:
-        outcome.failures[unit.digest] = f"{unit.label}: {type(cause).__name__}: {cause}"
+        outcome.failures[unit.label] = f"{type(cause).__name__}: {cause}"
         if not isinstance(cause, MaseError):
             shown.line(traceback.format_exc().rstrip())
         shown.finish(f"failed: {cause}", failed=True)

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from flows.server import announced_url
 from mase.artifacts import home
 
 QUIET = {
@@ -36,8 +37,13 @@ def configure() -> None:
         os.environ["PREFECT_HOME"] = str(home() / "prefect")
 
 
-def make_prefect_home() -> None:
-    """Make Prefect's folder, which Prefect itself makes only if its parent exists."""
+def prepare_prefect() -> None:
+    """Get ready for the import of Prefect: point it at the server of `mase serve`, make its folder.
+
+    Prefect makes the folder itself only if the parent exists.
+    """
+    if not prefect_api_configured() and (url := announced_url()):
+        os.environ["PREFECT_API_URL"] = url
     if folder := os.environ.get("PREFECT_HOME"):
         Path(folder).expanduser().mkdir(parents=True, exist_ok=True)
 

@@ -18,13 +18,15 @@ class Reproduction:
     """What a reproduction left behind; JSON-able through `summary`.
 
     Attributes:
-        files: format or figure -> path, for each table.
-        failures: one line per unit that failed.
+        tables: table -> format or figure -> path.
+        trained, linked, failed: units trained now, done before, and failed.
+        failures: one line per cause of failure.
     """
 
     tables: dict[str, dict[str, str]]
     trained: int
     linked: int
+    failed: int
     failures: tuple[str, ...]
 
     def summary(self) -> dict[str, Any]:
@@ -33,6 +35,7 @@ class Reproduction:
             "tables": self.tables,
             "trained": self.trained,
             "linked": self.linked,
+            "failed": self.failed,
             "failures": list(self.failures),
         }
 
@@ -42,7 +45,7 @@ class UnitsFailed(TrainingError):
 
     def __init__(self, made: Reproduction) -> None:
         lines = "\n".join(f"  {line}" for line in made.failures)
-        super().__init__(f"{len(made.failures)} unit(s) failed; the rest is in the tables\n{lines}")
+        super().__init__(f"{made.failed} unit(s) failed; the rest is in the tables\n{lines}")
         self.made = made
 
 
@@ -80,6 +83,12 @@ def reproduce(
 
 
 def _made(plan: Plan, outcome: Outcome, steps: Steps) -> Reproduction:
-    failures = tuple(outcome.failures.values())
-    files = steps.tables(plan.request.to_json(), list(failures))
-    return Reproduction(files, len(outcome.trained), len(outcome.linked), failures)
+    failures = outcome.failure_lines()
+    files = steps.tables(plan.request.to_json(), failures)
+    return Reproduction(
+        tables=files,
+        trained=len(outcome.trained),
+        linked=len(outcome.linked),
+        failed=len(outcome.failures),
+        failures=tuple(failures),
+    )

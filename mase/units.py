@@ -11,6 +11,7 @@ A unit lives in `<home>/units/<digest>/`:
 """
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -166,6 +167,7 @@ def train(
     """
     done = _finished(unit, keep_model)
     if done is not None:
+        shutil.rmtree(unit.folder / "state", ignore_errors=True)  # of a run killed after its result
         return done
     from mase.training import train_unit  # the rest of this module needs no torch
 

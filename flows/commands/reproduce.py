@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from flows.commands import options
-from flows.environment import make_prefect_home
+from flows.environment import prepare_prefect
 
 if TYPE_CHECKING:
     from flows.request import Plan, Request
@@ -95,7 +95,7 @@ def _train_and_show(plan: "Plan", as_json: bool) -> None:
 
 def _run_flow(request: "Request") -> None:
     """Run a request as its Prefect flow; starting one takes seconds, so this is only for work to do."""
-    make_prefect_home()
+    prepare_prefect()
     from flows.ablations import mase_ablations
     from flows.paper import mase_paper
 

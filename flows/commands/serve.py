@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.environment import QUIET, make_prefect_home, prefect_api_configured
+from flows.environment import QUIET, prefect_api_configured, prepare_prefect
 from flows.server import running_server
 from mase.artifacts import home
 
@@ -24,7 +24,7 @@ def serve(
     if os.environ.get("PREFECT_LOGGING_LEVEL") == QUIET["PREFECT_LOGGING_LEVEL"]:
         os.environ["PREFECT_LOGGING_LEVEL"] = "INFO"
     os.environ.setdefault("PREFECT_LOGGING_LOG_PRINTS", "true")
-    make_prefect_home()
+    prepare_prefect()
     with nullcontext() if prefect_api_configured() else running_server(port) as url:
         if url is not None:
             os.environ["PREFECT_API_URL"] = url

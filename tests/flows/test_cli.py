@@ -58,7 +58,9 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("words", "message"), ERRORS, ids=lambda value: str(value)[:40])
-def test_a_bad_argument_is_one_message_and_exit_code_2(words: list[str], message: str, mase_home: Path) -> None:
+def test_a_bad_argument_is_one_message_and_exit_code_2(
+    words: list[str], message: str, mase_home: Path
+) -> None:
     code, output, errors = mase(*words, text="a text\n")
     assert code == 2
     assert message in errors
@@ -104,7 +106,9 @@ def test_proxies_are_extracted_once_for_repeated_texts(mase_home: Path) -> None:
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(mase_home: Path, tiny_table: str) -> None:
-    code, output, _ = mase("reproduce", "--profile", "smoke", "--table", tiny_table, "--seeds", "2", "--dry-run")
+    code, output, _ = mase(
+        "reproduce", "--profile", "smoke", "--table", tiny_table, "--seeds", "2", "--dry-run"
+    )
     assert code == 0
     assert "6 units, 0 done, 6 to train" in output
     assert "contrastive.alpha=0.0" in output
@@ -112,7 +116,9 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(mase_home: Path, tiny_tabl
 
 
 def test_a_dry_run_can_be_read_by_a_script(tiny_table: str) -> None:
-    _, output, _ = mase("reproduce", "--profile", "smoke", "--table", tiny_table, "--seeds", "1", "--dry-run", "--json")
+    _, output, _ = mase(
+        "reproduce", "--profile", "smoke", "--table", tiny_table, "--seeds", "1", "--dry-run", "--json"
+    )
     plan = json.loads(output)
     assert plan["to_train"] == 3
     assert [unit["cells"] for unit in plan["units"]][0] == [["Text only", "looks"]]

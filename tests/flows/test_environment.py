@@ -25,7 +25,9 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch
     return monkeypatch
 
 
-def test_prefect_lives_below_our_home_unless_the_user_chose(clean: pytest.MonkeyPatch, mase_home: Path) -> None:
+def test_prefect_lives_below_our_home_unless_the_user_chose(
+    clean: pytest.MonkeyPatch, mase_home: Path
+) -> None:
     configure()
     assert os.environ["PREFECT_HOME"] == str(mase_home / "prefect")
     assert not mase_home.exists()
@@ -63,7 +65,11 @@ def test_a_data_folder_survives_the_way_through_yaml(tmp_path: Path, folder: str
 
 
 def test_a_file_of_overrides_means_what_it_says(tmp_path: Path) -> None:
-    content = {"contrastive": {"alpha": 1e-05, "head_width": None}, "modalities": ["text", "image"], "graph": None}
+    content = {
+        "contrastive": {"alpha": 1e-05, "head_width": None},
+        "modalities": ["text", "image"],
+        "graph": None,
+    }
     path = tmp_path / "overrides.yaml"
     path.write_text(yaml.safe_dump({"about": "x", **content}), encoding="utf-8")
     merged: dict[str, object] = {}

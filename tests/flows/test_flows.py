@@ -8,7 +8,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from flows.cli import app
+from flows.commands import reproduce as command
 from flows.publish import key_of
 from mase.tracking import runs
 
@@ -82,8 +85,35 @@ def test_single_work_runs_as_flows_too(prefect_server: None) -> None:
 
     trained = mase_train("looks", profile="smoke", overrides=QUICK)
     assert (Path(trained["folder"]) / "model").is_dir()
+    words = ["predict", trained["digest"][:8], "--text", "A red car.", "--text", "", "--json"]
+    predicted = [json.loads(line) for line in CliRunner().invoke(app, words).stdout.splitlines()]
+    assert [answer["texts"] for answer in predicted] == [["A red car."], [""]]
+    assert all(answer["label"] in ("cool", "warm") for answer in predicted)
     tuned = mase_tune("looks", trials=1, profile="smoke", overrides=QUICK)
     assert json.loads(json.dumps(tuned))["trials"] == 1
+
+
+@pytest.mark.slow
+def test_the_command_runs_a_flow_only_if_there_is_something_to_train(
+    prefect_server: None, tiny_table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["--profile", "smoke", "--table", tiny_table, "--seeds", "1", "--json"]
+    words += [word for override in QUICK for word in ("--set", override)]
+    early = CliRunner().invoke(app, ["report", *words])
+    assert "not run" in Path(json.loads(early.stdout)["tables"]["tiny"]["md"]).read_text(encoding="utf-8")
+    first = CliRunner().invoke(app, ["reproduce", *words])
+    assert first.exit_code == 0, first.output
+    count = len(runs())
+
+    def refuse(_: Any) -> None:
+        raise AssertionError("a flow was started for a plan that is done")
+
+    monkeypatch.setattr(command, "_run_flow", refuse)
+    second = CliRunner().invoke(app, ["reproduce", *words], catch_exceptions=False)
+    assert (second.exit_code, second.stdout) == (0, first.stdout)
+    assert len(runs()) == count
+    shown = CliRunner().invoke(app, ["reproduce", *words[:-5], *words[-4:]], catch_exceptions=False)
+    assert "Two rows" in shown.stdout and "report.html" in shown.stdout
 
 
 def test_every_deployment_is_called_like_its_flow() -> None:
@@ -178,4 +208,6 @@ def test_the_plugin_is_installed_and_switched_on_for_the_project() -> None:
     root = Path(__file__).resolve().parents[2]
     content = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     assert content["tool"]["prefect"]["plugins"]["enabled"] is True
-    assert [e.value for e in entry_points(group="prefect.plugins") if e.name == "mase"] == ["flows.prefect_plugin"]
+    assert [e.value for e in entry_points(group="prefect.plugins") if e.name == "mase"] == [
+        "flows.prefect_plugin"
+    ]

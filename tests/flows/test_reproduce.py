@@ -96,7 +96,9 @@ def test_a_failed_unit_leaves_the_rest_running_and_can_be_made_good(
     assert set(runs()["status"]) == {"FINISHED"}
 
 
-def test_a_stop_marks_the_runs_as_killed(request_of_two_rows: Request, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_marks_the_runs_as_killed(
+    request_of_two_rows: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fail_on(monkeypatch, "Text only", KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         reproduce(request_of_two_rows)
@@ -158,7 +160,9 @@ def test_steps_are_called_once_for_equal_inputs(request_of_two_rows: Request) ->
     def count(name: str) -> Any:
         return lambda content: called.append(name) or {}
 
-    inputs = steps.Inputs(steps.Steps(count("prepare"), count("graphs"), count("proxies"), PLAIN.train, PLAIN.tables))
+    inputs = steps.Inputs(
+        steps.Steps(count("prepare"), count("graphs"), count("proxies"), PLAIN.train, PLAIN.tables)
+    )
     for unit in make_plan(request_of_two_rows).units():
         inputs.make_ready(unit)
     assert called == ["prepare", "graphs", "proxies"]

@@ -39,7 +39,9 @@ class Served:
     def prefect(self, *words: str, folder: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "prefect", *words]
         environment = self.environment | variables
-        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=150)
+        return subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=150
+        )
 
 
 @pytest.fixture

@@ -25,7 +25,9 @@ from mase.errors import ParamsError, TrainingError
 from mase.params import load_params
 from mase.tracking import runs
 
-REQUEST = StudyRequest("looks", profile="smoke", overrides=("training.max_steps=2", "allocation.iterations=2"))
+REQUEST = StudyRequest(
+    "looks", profile="smoke", overrides=("training.max_steps=2", "allocation.iterations=2")
+)
 
 
 def peak(unit: Any, **_: Any) -> SimpleNamespace:
@@ -63,11 +65,16 @@ def test_real_trials_are_units_with_runs_and_the_same_command_goes_on(mase_home:
     best = yaml.safe_load((Path(second["folder"]) / "best.yaml").read_text(encoding="utf-8"))
     assert best["contrastive"] == {key.rpartition(".")[2]: v for key, v in second["best_values"].items()}
     overrides = overrides_of_file(Path(second["folder"]) / "best.yaml")
-    assert load_params("looks", profile="smoke", overrides=overrides).contrastive.alpha == best["contrastive"]["alpha"]
+    assert (
+        load_params("looks", profile="smoke", overrides=overrides).contrastive.alpha
+        == best["contrastive"]["alpha"]
+    )
     assert len(list((mase_home / "units").iterdir())) == 3
 
 
-def test_the_first_trial_is_the_starting_point_and_the_best_is_not_below_it(quick: pytest.MonkeyPatch) -> None:
+def test_the_first_trial_is_the_starting_point_and_the_best_is_not_below_it(
+    quick: pytest.MonkeyPatch,
+) -> None:
     result = run_study(REQUEST, 12)
     trials = open_study(REQUEST.folder(), load_search("alpha_tau")).trials
     assert trials[0].params == {"contrastive.alpha": 0.1, "contrastive.tau": 0.07}
@@ -127,7 +134,9 @@ def test_a_trial_that_would_fail_again_is_counted_and_not_repeated(quick: pytest
 def test_bad_trials_are_pruned_at_an_em_iteration(quick: pytest.MonkeyPatch, tmp_path: Path) -> None:
     search = tmp_path / "eager.yaml"
     content = yaml.safe_load(yaml.safe_dump(load_search("alpha_tau").model_dump(mode="json")))
-    search.write_text(yaml.safe_dump({**content, "pruner_trials": 2, "pruner_iterations": 1}), encoding="utf-8")
+    search.write_text(
+        yaml.safe_dump({**content, "pruner_trials": 2, "pruner_iterations": 1}), encoding="utf-8"
+    )
     seen: list[int] = []
 
     def falling(unit: Any, *, on_iteration: Any, **_: Any) -> Any:
@@ -166,7 +175,7 @@ def test_a_study_of_an_arm_without_what_is_searched_does_not_start(mase_home: Pa
 
 
 def test_what_changes_the_trials_changes_the_study() -> None:
-    assert REQUEST.name() == StudyRequest(**{**REQUEST.__dict__}).name()
+    assert REQUEST.name() == StudyRequest(**REQUEST.__dict__).name()
     others = [
         StudyRequest(**{**REQUEST.__dict__, "method": "no_mssg"}),
         StudyRequest(**{**REQUEST.__dict__, "seed": 1}),

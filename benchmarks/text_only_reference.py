@@ -14,7 +14,12 @@ import time
 
 import numpy as np
 import torch
-from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding, Trainer, TrainingArguments
+from transformers import (
+    AutoModelForSequenceClassification,
+    DataCollatorWithPadding,
+    Trainer,
+    TrainingArguments,
+)
 
 from mase.data import Rows
 from mase.evaluation.metrics import score
@@ -88,7 +93,9 @@ def main() -> None:
         pairs = []
         for seed in range(options.seeds):
             overrides = (f"data.dir={options.data_dir}", *ALL_ROWS, *options.set)
-            params = load_params(task, profile="local", overlays=("methods/text",), overrides=overrides, seed=seed)
+            params = load_params(
+                task, profile="local", overlays=("methods/text",), overrides=overrides, seed=seed
+            )
             theirs, their_seconds = hugging_face(params, seed)
             result = train(Unit(params, f"reference {task}"))
             ours = result.metrics[params.task.main_metric]
@@ -99,7 +106,8 @@ def main() -> None:
                 flush=True,
             )
         ours, theirs = 100 * np.array(pairs).T
-        print(f"{task}: ours {ours.mean():.2f}, Trainer {theirs.mean():.2f}, difference {(ours - theirs).mean():+.2f}")
+        gap = (ours - theirs).mean()
+        print(f"{task}: ours {ours.mean():.2f}, Trainer {theirs.mean():.2f}, difference {gap:+.2f}")
 
 
 if __name__ == "__main__":

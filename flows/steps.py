@@ -39,7 +39,7 @@ def read_params(content: Json) -> Params:
 
 def data_of(params: Params) -> TaskData:
     """Return the rows of a run; a process reads them once."""
-    return task_data(params.task, params.data)  # type: ignore[arg-type] - frozen models have a hash
+    return task_data(params.task, params.data)
 
 
 def prepare(params: Json) -> Json:

@@ -6,11 +6,21 @@ Optuna. Start at `mase.em.loop` (Algorithm 1), `mase.model.mase` (Figure 3) or
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mase.params import load_params
+    from mase.prediction import Predictor
+    from mase.units import Unit, train
 
 __version__ = "0.1.0"
 
-_PUBLIC = {"load_params": "mase.params", "Unit": "mase.units", "train": "mase.units", "Predictor": "mase.prediction"}
+_PUBLIC = {
+    "load_params": "mase.params",
+    "Unit": "mase.units",
+    "train": "mase.units",
+    "Predictor": "mase.prediction",
+}
 __all__ = ["Predictor", "Unit", "__version__", "load_params", "train"]
 
 

@@ -130,7 +130,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         return json.loads((folder / MANIFEST).read_text())
     except (OSError, json.JSONDecodeError) as cause:
-        raise ArtifactError(f"{folder}: no readable {MANIFEST} ({cause}); delete the folder and run again") from cause
+        raise ArtifactError(
+            f"{folder}: no readable {MANIFEST} ({cause}); delete the folder and run again"
+        ) from cause
 
 
 _VERIFIED: set[tuple[str, int]] = set()
@@ -149,7 +151,9 @@ def verify(folder: Path) -> dict[str, Any]:
     for name, expected in manifest["files"].items():
         path = folder / name
         if not path.exists():
-            raise ArtifactError(f"{path} is missing although the manifest lists it; delete {folder} and run again")
+            raise ArtifactError(
+                f"{path} is missing although the manifest lists it; delete {folder} and run again"
+            )
         if sha256_file(path) != expected:
             raise ArtifactError(f"{path} does not match its checksum; delete {folder} and run again")
     _VERIFIED.add(key)

@@ -10,6 +10,7 @@ import shutil
 import sys
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,12 +69,18 @@ def assemble(params: Params) -> Assembled:
         model.backbone.autocast = autocast_dtype(params.training.precision, device)  # type: ignore[union-attr]
         for split in inputs:
             cache_frozen_states(model.backbone, split, params.seed)  # type: ignore[arg-type]
-    train, estimation = (Labelled(i, torch.from_numpy(r.labels)) for i, r in zip(inputs[:2], splits[:2], strict=True))
+    train, estimation = (
+        Labelled(i, torch.from_numpy(r.labels)) for i, r in zip(inputs[:2], splits[:2], strict=True)
+    )
     return Assembled(data, model, fitted, tokenizer, train, estimation, inputs[2])
 
 
 def train_unit(
-    unit: Unit, tracker: Tracker | None, progress: Progress, on_iteration: OnIteration | None, keep_model: bool
+    unit: Unit,
+    tracker: Tracker | None,
+    progress: Progress,
+    on_iteration: OnIteration | None,
+    keep_model: bool,
 ) -> None:
     """Train, evaluate and write a unit's folder; see `mase.units.train`."""
     start = time.perf_counter()
@@ -100,7 +107,9 @@ def train_unit(
         state=folder / "state",
         observe=observe,
         advance=lambda step, total: progress("train", step, total),
-        score=(lambda _: _evaluate(run, params)[1][params.task.main_metric]) if params.data.evaluate_on == "tune" else None,
+        score=(lambda _: _evaluate(run, params)[1][params.task.main_metric])
+        if params.data.evaluate_on == "tune"
+        else None,
     )
     history = trainer.run()
     progress("evaluate", 0, 1)
@@ -168,11 +177,17 @@ def _describe(tracker: Tracker, unit: Unit, run: Assembled) -> None:
     tracker.params(unit.params.model_dump(mode="json"))
     tracker.tags({"mase.unit": unit.digest, "mase.label": unit.label, "mase.folder": str(unit.folder)})
     data, task = run.data, unit.params.task.name
-    for context, rows in (("train", data.train), ("information", data.slice), ("evaluation", data.evaluation)):
-        tracker.dataset(f"{task}/{context}", digest=rows.digest(), source=data.source, context=context, rows=len(rows))
+    for context, rows in (
+        ("train", data.train),
+        ("information", data.slice),
+        ("evaluation", data.evaluation),
+    ):
+        tracker.dataset(
+            f"{task}/{context}", digest=rows.digest(), source=data.source, context=context, rows=len(rows)
+        )
 
 
-def _record(tracker: Tracker, unit: Unit, result: dict, closing: Iteration) -> None:
+def _record(tracker: Tracker, unit: Unit, result: dict[str, Any], closing: Iteration) -> None:
     metrics = {names.evaluation(unit.params.task.name, k): v for k, v in result["metrics"].items()}
     metrics[names.SECONDS] = result["seconds"]
     metrics[names.EXAMPLES_PER_SECOND] = result["examples_per_second"]
@@ -184,8 +199,13 @@ def _record(tracker: Tracker, unit: Unit, result: dict, closing: Iteration) -> N
 
 
 def _result(
-    unit: Unit, run: Assembled, history: list[Iteration], metrics: dict[str, float], seconds: float, steps: int
-) -> dict:
+    unit: Unit,
+    run: Assembled,
+    history: list[Iteration],
+    metrics: dict[str, float],
+    seconds: float,
+    steps: int,
+) -> dict[str, Any]:
     closing = history[-1]
     parameters = trainable_parameters(run.model)
     gates = {}

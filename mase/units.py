@@ -33,10 +33,15 @@ Progress = Callable[[str, int, int], None]
 OnIteration = Callable[[int, dict[str, float]], None]
 
 
-@lru_cache(maxsize=64)
+_PREPARED: dict[str, TaskData] = {}
+
+
 def task_data(task: TaskParams, data: DataParams) -> TaskData:
     """Return a task's prepared rows, read once per process."""
-    return prepare(task, data)
+    key = digest_of([task.model_dump(mode="json"), data.model_dump(mode="json")])
+    if key not in _PREPARED:
+        _PREPARED[key] = prepare(task, data)
+    return _PREPARED[key]
 
 
 @lru_cache(maxsize=64)
@@ -138,7 +143,9 @@ def load_result(unit: Unit) -> UnitResult | None:
         content = json.loads(path.read_text())
         known = {k: content.pop(k) for k in ("digest", "metrics", "allocation", "seconds", "counts")}
     except (json.JSONDecodeError, KeyError, AttributeError) as cause:
-        raise ArtifactError(f"{path} is not a unit's result ({cause!r}); delete it to train the unit again") from cause
+        raise ArtifactError(
+            f"{path} is not a unit's result ({cause!r}); delete it to train the unit again"
+        ) from cause
     if known["digest"] != unit.digest:
         raise ArtifactError(f"{path} belongs to unit {known['digest']}; delete it to train the unit again")
     return UnitResult(folder=unit.folder, details=content, **known)

@@ -6,14 +6,30 @@ from pydantic import ValidationError
 from mase.errors import ParamsError
 from mase.params import Params, available, load_params, overlay, parse_override, read_named, validate
 
-SOURCES = {"sst2": "files", "mrpc": "files", "stsb": "files", "qnli": "files", "qqp": "files", "mnli": "files"}
+SOURCES = {
+    "sst2": "files",
+    "mrpc": "files",
+    "stsb": "files",
+    "qnli": "files",
+    "qqp": "files",
+    "mnli": "files",
+}
 
 
 def test_later_layers_win_key_by_key():
     params = load_params(
-        "looks", profile="smoke", overlays=("no_contrastive",), overrides=("training.epochs=7", "graph.heads=2"), seed=5
+        "looks",
+        profile="smoke",
+        overlays=("no_contrastive",),
+        overrides=("training.epochs=7", "graph.heads=2"),
+        seed=5,
     )
-    assert (params.training.epochs, params.graph.heads, params.contrastive.alpha, params.seed) == (7, 2, 0.0, 5)
+    assert (params.training.epochs, params.graph.heads, params.contrastive.alpha, params.seed) == (
+        7,
+        2,
+        0.0,
+        5,
+    )
     assert params.training.batch_size == 16, "the profile's other keys stay"
 
 
@@ -24,7 +40,9 @@ def test_the_backbone_and_preset_of_a_profile_can_be_replaced():
 
 def test_all_errors_come_at_once_with_dotted_paths_and_suggestions():
     with pytest.raises(ParamsError) as caught:
-        load_params("looks", profile="smoke", overrides=("training.epoch=1", "contrastive.tau=-1", "graph.heads=x"))
+        load_params(
+            "looks", profile="smoke", overrides=("training.epoch=1", "contrastive.tau=-1", "graph.heads=x")
+        )
     message = str(caught.value)
     assert "3 error(s)" in message
     assert "training.epoch: unknown key; did you mean 'epochs'?" in message

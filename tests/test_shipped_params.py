@@ -11,7 +11,9 @@ HUB_BACKBONES = ("bert-base", "roberta-base")
 
 
 def one_step(task="looks", *, overlays=(), overrides=(), **settings):
-    params = load_params(task, profile="smoke", overlays=overlays, overrides=(*ONE_STEP, *overrides), **settings)
+    params = load_params(
+        task, profile="smoke", overlays=overlays, overrides=(*ONE_STEP, *overrides), **settings
+    )
     result = train(Unit(params, "one step"))
     assert result.trained and result.counts["steps"] == 1
     return result
@@ -22,7 +24,9 @@ def test_presets(preset):
     assert one_step(preset=preset).allocation
 
 
-@pytest.mark.parametrize("overlay", [f"{k}/{n}" for k in ("methods", "ablations", "controls") for n in available(k)])
+@pytest.mark.parametrize(
+    "overlay", [f"{k}/{n}" for k in ("methods", "ablations", "controls") for n in available(k)]
+)
 def test_overlays(overlay):
     base = () if overlay.startswith("methods/") else ("methods/mase",)
     assert one_step(overlays=(*base, overlay)).metrics

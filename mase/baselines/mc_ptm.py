@@ -5,7 +5,7 @@ head on the stored proxies is all that trains.
 """
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mase.modalities import Modality
 from mase.model.batch import Batch
@@ -16,9 +16,12 @@ from mase.model.mase import MaseOutput
 class TowerWithHead(nn.Module):
     """A head on one modality's frozen proxy."""
 
+    allocation: Tensor
+
     def __init__(self, head: Head, modality: Modality):
         super().__init__()
-        self.head, self.modalities = head, (modality,)
+        self.head = head
+        self.modalities: tuple[Modality, ...] = (modality,)
         self.register_buffer("allocation", torch.ones(1))
 
     def forward(self, batch: Batch) -> MaseOutput:

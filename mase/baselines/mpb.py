@@ -8,7 +8,7 @@ backbone trains, the towers are frozen; no EM, no graph, no contrastive loss.
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mase.modalities import Modality
 from mase.model.backbone import Backbone
@@ -25,6 +25,8 @@ class MultimodalProxyBaseline(nn.Module):
         head: takes the sum of all widths.
         modalities: text first, then any subset of the proxies.
     """
+
+    allocation: Tensor
 
     def __init__(self, backbone: Backbone, head: Head, modalities: Sequence[Modality]):
         super().__init__()

@@ -5,19 +5,20 @@ the independent twin that a test holds it against, bit for bit.
 """
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from mase.modalities import Modality
 from mase.model.backbone import Backbone
 from mase.model.batch import Batch
 from mase.model.heads import Head
 from mase.model.mase import MaseOutput
-from mase.modalities import Modality
 
 
 class TextOnly(nn.Module):
     """A pre-trained language model with a task head."""
 
     modalities: tuple[Modality, ...] = ("text",)
+    allocation: Tensor
 
     def __init__(self, backbone: Backbone, head: Head):
         super().__init__()

@@ -75,7 +75,11 @@ def load(folder: Path) -> dict[str, Any] | None:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, OSError, EOFError, ValueError) as cause:
-        raise CheckpointFormatError(f"{path} cannot be read ({cause}); delete it to start this run afresh") from cause
+        raise CheckpointFormatError(
+            f"{path} cannot be read ({cause}); delete it to start this run afresh"
+        ) from cause
     if not isinstance(content, dict) or content.get("version") != VERSION:
-        raise CheckpointFormatError(f"{path} is not a version {VERSION} checkpoint; delete it to start this run afresh")
+        raise CheckpointFormatError(
+            f"{path} is not a version {VERSION} checkpoint; delete it to start this run afresh"
+        )
     return content

@@ -16,11 +16,11 @@ from torch import Tensor
 from mase.em.allocation import updated_allocation
 from mase.em.information import Information, classification_information, regression_information
 from mase.em.losses import responsibilities
+from mase.modalities import Modality
 from mase.model.batch import Batch
 from mase.model.inference import device_of, evaluation_batches
 from mase.model.inputs import Inputs
 from mase.model.mase import MaseModel
-from mase.modalities import Modality
 from mase.params import Params
 
 
@@ -95,10 +95,14 @@ def answers(model: MaseModel, rows: Labelled, batch_size: int) -> SliceOutput:
             parts["gate"].append(output.gate)
     back = torch.from_numpy(np.argsort(np.concatenate(batches)))
     joined = {k: torch.cat(v).float().cpu()[back] for k, v in parts.items() if v}
-    return SliceOutput(joined["logits"], joined["pre"], joined["post"], joined["features"], joined.get("gate"))
+    return SliceOutput(
+        joined["logits"], joined["pre"], joined["post"], joined["features"], joined.get("gate")
+    )
 
 
-def _information(family: str, logits: Tensor, labels: Tensor, calibrate: bool, prior: Tensor | None) -> Information:
+def _information(
+    family: str, logits: Tensor, labels: Tensor, calibrate: bool, prior: Tensor | None
+) -> Information:
     if family == "regression":
         return regression_information(logits.squeeze(-1), labels, calibrate=calibrate)
     return classification_information(logits, labels, calibrate=calibrate, prior=prior)
@@ -142,7 +146,9 @@ def probe_logits(
     return torch.stack(columns, dim=1)
 
 
-def _log_probabilities(features: np.ndarray, labels: np.ndarray, asked: np.ndarray, classes: int) -> np.ndarray:
+def _log_probabilities(
+    features: np.ndarray, labels: np.ndarray, asked: np.ndarray, classes: int
+) -> np.ndarray:
     probe = LogisticRegression(C=0.1, max_iter=200).fit(features, labels)
     result = np.full((len(asked), classes), -20.0)
     result[:, probe.classes_] = probe.predict_log_proba(asked)
@@ -203,7 +209,9 @@ def e_step(model: MaseModel, estimation: Labelled, training: Labelled, prior: Te
     return EStep(allocation, information, pre, post, objective)
 
 
-def _allocation(model: MaseModel, information: dict[Modality, Information], modalities: Sequence[Modality]) -> Tensor:
+def _allocation(
+    model: MaseModel, information: dict[Modality, Information], modalities: Sequence[Modality]
+) -> Tensor:
     allocation = model.params.allocation
     values = torch.tensor([information[m].value for m in modalities])
     return updated_allocation(model.allocation.cpu(), values, floor=allocation.floor, ema=allocation.ema)

@@ -135,9 +135,13 @@ class Trainer:
         return e_step(self.model, held_out, seen, self._prior())
 
     def _measure(self, t: int, block: Block, found: EStep | None, delta: float = 0.0) -> Iteration:
-        weights = dict(zip(self.model.modalities, self.model.allocation.tolist(), strict=False))
+        weights: dict[str, float] = dict(
+            zip(self.model.modalities, self.model.allocation.tolist(), strict=False)
+        )
         score = self.score(self.model) if self.score is not None and t > 1 else None
-        record = Iteration(t, weights, delta=delta, losses=block.losses, gradient_norms=block.gradient_norms, score=score)
+        record = Iteration(
+            t, weights, delta=delta, losses=block.losses, gradient_norms=block.gradient_norms, score=score
+        )
         if found is None:
             return record
         measured = {

@@ -14,7 +14,9 @@ from mase.model.mase import MaseModel, MaseOutput
 from mase.params import Params, TrainingParams
 
 
-def m_step_losses(output: MaseOutput, labels: Tensor, batch: Batch, params: Params, model: AnyModel) -> dict[str, Tensor]:
+def m_step_losses(
+    output: MaseOutput, labels: Tensor, batch: Batch, params: Params, model: AnyModel
+) -> dict[str, Tensor]:
     """Return L_M and its parts, `total`, `task`, `contrastive` (Eqs. 7-9), of one batch.
 
     Regression errors are in units of the training labels' deviation, so that alpha and the
@@ -30,7 +32,11 @@ def m_step_losses(output: MaseOutput, labels: Tensor, batch: Batch, params: Para
         return {"total": task, "task": task, "contrastive": torch.zeros(())}
     same = same_text_mask(batch.keys).to(labels.device) if params.contrastive.mask_duplicates else None
     contrastive = cross_modal_contrastive(output.contrastive, params.contrastive.tau, same)
-    return {"total": total_loss(task, contrastive, params.contrastive.alpha), "task": task, "contrastive": contrastive}
+    return {
+        "total": total_loss(task, contrastive, params.contrastive.alpha),
+        "task": task,
+        "contrastive": contrastive,
+    }
 
 
 def _standardised(scores: Tensor, labels: Tensor, model: AnyModel) -> tuple[Tensor, Tensor]:
@@ -90,7 +96,8 @@ class Optimiser:
         """
         if not bool(torch.isfinite(loss)):
             raise TrainingError(
-                f"the loss became {loss.item()}; lower training.lr_backbone or training.lr_new, or use precision fp32"
+                f"the loss became {loss.item()}; lower training.lr_backbone or training.lr_new, "
+                "or set training.precision to fp32"
             )
         self.adam.zero_grad(set_to_none=True)
         loss.backward()

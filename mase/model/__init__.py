@@ -7,7 +7,12 @@ What may live here: torch modules and what turns rows into their batches. No tra
 from importlib import import_module
 from typing import Any
 
-_LAZY = {"load_pretrained": "pretrained", "save_pretrained": "pretrained", "predict_texts": "pretrained", "MaseModel": "mase"}
+_LAZY = {
+    "load_pretrained": "pretrained",
+    "save_pretrained": "pretrained",
+    "predict_texts": "pretrained",
+    "MaseModel": "mase",
+}
 
 
 def __getattr__(name: str) -> Any:

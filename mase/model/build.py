@@ -36,7 +36,7 @@ def build_model(params: Params, fitted: Fitted, architecture: Path | None = None
         ParamsError: if the text enters by identity at another width than the backbone's.
     """
     seeds.seed_everything(seeds.derive(params.seed, "initialisation"))
-    widths = {m: len(s.mean) for m, s in fitted.sentence.items()}
+    widths: dict[Modality, int] = {m: len(s.mean) for m, s in fitted.sentence.items()}
     outputs = outputs_of(params)
     if params.method == "mc_ptm":
         (modality,) = params.modalities
@@ -47,9 +47,11 @@ def build_model(params: Params, fitted: Fitted, architecture: Path | None = None
         return MultimodalProxyBaseline(backbone, head, params.modalities)
     width = fusion_width(params, backbone)
     if params.fusion.text_entry == "identity" and width != backbone.width:
-        raise ParamsError(f"fusion.width: {width}, but the text enters by identity at the backbone's {backbone.width}")
+        raise ParamsError(
+            f"fusion.width: {width}, but the text enters by identity at the backbone's {backbone.width}"
+        )
     head = _head(params, fitted, width, outputs)
-    nodes = {m: len(s.mean) for m, s in fitted.node.items()}
+    nodes: dict[Modality, int] = {m: len(s.mean) for m, s in fitted.node.items()}
     relations = len(fitted.inventory.names) if fitted.inventory is not None else 0
     return MaseModel(params, backbone, head, widths, nodes, relations)
 
@@ -77,7 +79,7 @@ def full_mase_parameters(params: Params, width: int, outputs: int) -> int:
     graph, fusion and contrastive head are the ones of the default preset.
     """
     siamese = params.has_pairs and params.proxies.pair_mode == "siamese"
-    towers = {m: t.output_width for m, t in params.towers.items()}
+    towers: dict[Modality, int] = {m: t.output_width for m, t in params.towers.items()}
     proxies: dict[Modality, int] = {m: (4 if siamese else 1) * w for m, w in towers.items()}
     graph = GraphParams()
     full = params.model_copy(

@@ -43,6 +43,7 @@ class Standardiser:
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
+    """Scale vectors (..., d) to length one; a zero vector stays zero."""
     vectors = np.asarray(vectors, dtype=np.float32)
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6)
 
@@ -57,7 +58,9 @@ def sentence_features(table: ProxyTable, rows: Rows, pair_mode: str) -> np.ndarr
     if rows.texts_b is None:
         return unit(vectors[table.rows(rows.texts_a)])
     if pair_mode == "joined":
-        return unit(vectors[table.rows([joined(a, b) for a, b in zip(rows.texts_a, rows.texts_b, strict=True)])])
+        return unit(
+            vectors[table.rows([joined(a, b) for a, b in zip(rows.texts_a, rows.texts_b, strict=True)])]
+        )
     a, b = unit(vectors[table.rows(rows.texts_a)]), unit(vectors[table.rows(rows.texts_b)])
     return np.concatenate([a, b, np.abs(a - b), a * b], axis=1)
 

@@ -28,7 +28,14 @@ def cache_frozen_states(backbone: Backbone, inputs: Inputs, seed: int, batch_siz
         return
     weights = seed if backbone.params.source == "random" else None
     ids = tokens.ids.tobytes() + tokens.types.tobytes() + tokens.pointer.tobytes()
-    key = digest_of([backbone.params.model_dump(mode="json"), weights, str(_device(backbone)), hashlib.sha256(ids).hexdigest()])
+    key = digest_of(
+        [
+            backbone.params.model_dump(mode="json"),
+            weights,
+            str(_device(backbone)),
+            hashlib.sha256(ids).hexdigest(),
+        ]
+    )
     if key not in _CACHE:
         _CACHE[key] = _states(backbone, inputs, batch_size)
         while sum(t.numel() * t.element_size() for t in _CACHE.values()) > BUDGET_BYTES:
@@ -50,6 +57,8 @@ def _states(backbone: Backbone, inputs: Inputs, batch_size: int) -> Tensor:
         indices = order[start : start + batch_size]
         ids, mask, types = (t.to(_device(backbone)) for t in tokens.pad(indices))
         states = backbone.frozen_states(ids, mask, types)[mask].float().cpu()
-        positions = np.concatenate([np.arange(tokens.pointer[i], tokens.pointer[i + 1]) for i in indices])
+        positions = np.concatenate(
+            [np.arange(int(tokens.pointer[i]), int(tokens.pointer[i + 1])) for i in indices]
+        )
         flat[torch.from_numpy(positions)] = states
     return flat

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from mase.modalities import Modality
 from mase.params import FusionParams
 
-STRIDE = 10.0  # gates are stored at a tenth of their size: one Adam step moves them ten times as far as a weight
+STRIDE = (
+    10.0  # gates are stored at a tenth of their size: one Adam step moves them ten times as far as a weight
+)
 
 
 class ModalityProjection(nn.Module):
@@ -20,7 +22,9 @@ class ModalityProjection(nn.Module):
     enters as it is (D is then the backbone's width).
     """
 
-    def __init__(self, params: FusionParams, modalities: Sequence[Modality], widths: Mapping[Modality, int], width: int):
+    def __init__(
+        self, params: FusionParams, modalities: Sequence[Modality], widths: Mapping[Modality, int], width: int
+    ):
         super().__init__()
         self.modalities = tuple(modalities)
         self.project = nn.ModuleDict(
@@ -55,7 +59,11 @@ class GraphResidual(nn.Module):
         start = 0.0 if params.proxy_gate == "zero" else 1.0
         self.gamma = nn.Parameter(torch.full((len(modalities),), start / STRIDE))
         self.norm = nn.ModuleDict(
-            {m: nn.LayerNorm(width) for m in modalities if not (m == "text" and params.text_entry == "identity")}
+            {
+                m: nn.LayerNorm(width)
+                for m in modalities
+                if not (m == "text" and params.text_entry == "identity")
+            }
         )
 
     def forward(
@@ -64,7 +72,8 @@ class GraphResidual(nn.Module):
         """Return h_hat^m."""
         raised = features + STRIDE * self.gamma[None, :, None] * readout
         columns = [
-            self.norm[m](raised[:, i]) if m in self.norm else raised[:, i] for i, m in enumerate(self.modalities)
+            self.norm[m](raised[:, i]) if m in self.norm else raised[:, i]
+            for i, m in enumerate(self.modalities)
         ]
         return torch.where(occupied[:, None, None], torch.stack(columns, dim=1), features)
 
@@ -95,7 +104,9 @@ class WeightedSum(nn.Module):
         """Return the gates; text's is 1 and does not learn."""
         return torch.where(self.gated, STRIDE * self.gate, torch.ones_like(self.gate))
 
-    def forward(self, features: Float[Tensor, "B M D"], allocation: Float[Tensor, "M"]) -> Float[Tensor, "B D"]:
+    def forward(
+        self, features: Float[Tensor, "B M D"], allocation: Float[Tensor, "M"]
+    ) -> Float[Tensor, "B D"]:
         """Return h*."""
         weights = allocation / allocation.max() if self.rescale == "max" else allocation
         if features.shape[1] == 1:

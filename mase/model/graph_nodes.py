@@ -25,9 +25,13 @@ class GraphNodes:
     edge_type: np.ndarray
 
 
-def _nodes_of_row(table: GraphTable, tokens: TokenTable, row: int, texts: Sequence[int]) -> dict[str, list[np.ndarray]]:
+def _nodes_of_row(
+    table: GraphTable, tokens: TokenTable, row: int, texts: Sequence[int]
+) -> dict[str, list[np.ndarray]]:
     """Collect one row's nodes and edges; a pair's graph is the union of its sentences' graphs."""
-    found: dict[str, list[np.ndarray]] = {k: [] for k in ("position", "count", "phrase", "sentence", "edge", "type")}
+    found: dict[str, list[np.ndarray]] = {
+        k: [] for k in ("position", "count", "phrase", "sentence", "edge", "type")
+    }
     offset = 0
     for sentence, text in enumerate(texts):
         nodes = slice(table.node_pointer[text], table.node_pointer[text + 1])

@@ -24,7 +24,9 @@ class Head(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, width: int, outputs: int, params: HeadParams, mean: float = 0.0, deviation: float = 1.0):
+    def __init__(
+        self, width: int, outputs: int, params: HeadParams, mean: float = 0.0, deviation: float = 1.0
+    ):
         super().__init__()
         self.dropout = nn.Dropout(params.dropout)
         self.hidden = nn.Linear(width, params.hidden) if params.hidden else None

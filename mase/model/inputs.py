@@ -49,9 +49,7 @@ class Inputs:
         self.rows, self.tokens, self.proxies = rows, tokens, dict(proxies)
         self.nodes, self.node_sources, self.frozen = nodes, tuple(node_sources), frozen
         second = rows.texts_b if rows.texts_b is not None else [""] * len(rows)
-        pairs = [
-            tuple(normalised(t) for t in (a, b) if t) for a, b in zip(rows.texts_a, second, strict=True)
-        ]
+        pairs = [tuple(normalised(t) for t in (a, b) if t) for a, b in zip(rows.texts_a, second, strict=True)]
         self.keys = pairs if by_sentence else [("\n".join(pair),) for pair in pairs]
 
     def __len__(self) -> int:
@@ -70,7 +68,7 @@ class Inputs:
             ids, mask, types = self.tokens.pad(indices)
             frozen = self._frozen(indices, mask)
         keys = tuple(self.keys[i] for i in indices)
-        proxies = {m: torch.from_numpy(f[indices]) for m, f in self.proxies.items()}
+        proxies: dict[Modality, Tensor] = {m: torch.from_numpy(f[indices]) for m, f in self.proxies.items()}
         graph = self._graph(indices, 0 if ids is None else ids.shape[1])
         return Batch(ids, mask, types, frozen, proxies, graph, keys)
 

@@ -65,12 +65,12 @@ class MaseModel(nn.Module):
         self.params, self.modalities = params, params.modalities
         self.backbone, self.head = backbone, head
         width = fusion_width(params, backbone)
-        widths = {"text": backbone.width, **proxy_widths}
+        widths: dict[Modality, int] = {"text": backbone.width, **proxy_widths}
         self.projection = ModalityProjection(params.fusion, self.modalities, widths, width)
         self.sum = WeightedSum(params.fusion, self.modalities)
         self.graph = self.residual = None
         if params.graph is not None:
-            nodes = {"text": backbone.width, **node_widths}
+            nodes: dict[Modality, int] = {"text": backbone.width, **node_widths}
             self.graph = SceneGraphInjection(params.graph, self.modalities, nodes, width, relations)
             self.residual = GraphResidual(params.fusion, self.modalities, width)
         self.contrastive_head = None

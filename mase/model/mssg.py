@@ -44,7 +44,10 @@ class SceneGraphInjection(nn.Module):
         self.modalities = tuple(modalities)
         self.width = params.width
         self.enter = nn.ModuleDict(
-            {m: nn.Sequential(nn.Linear(widths[m], params.width), nn.LayerNorm(params.width)) for m in modalities}
+            {
+                m: nn.Sequential(nn.Linear(widths[m], params.width), nn.LayerNorm(params.width))
+                for m in modalities
+            }
         )
         self.attention = HeterogeneousGraphAttention(
             len(modalities),
@@ -68,7 +71,9 @@ class SceneGraphInjection(nn.Module):
             [self.enter[m](text if m == "text" else graph.proxies[m]) for m in self.modalities], dim=1
         )  # (N, M, F)
         nodes = self.attention(nodes, graph.edge_index, graph.edge_type)
-        readout = _mean_by(graph.instance, nodes.flatten(1), rows).view(rows, len(self.modalities), self.width)
+        readout = _mean_by(graph.instance, nodes.flatten(1), rows).view(
+            rows, len(self.modalities), self.width
+        )
         projected = torch.stack([self.leave[m](readout[:, i]) for i, m in enumerate(self.modalities)], dim=1)
         occupied = torch.zeros(rows, dtype=torch.bool, device=states.device)
         occupied[graph.instance] = True

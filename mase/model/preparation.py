@@ -110,7 +110,9 @@ def _phrase_permutation(params: Params, phrases: Sequence[str]) -> np.ndarray:
     return order
 
 
-def _sentence_index(table: ProxyTable, rows: Rows, nodes: GraphNodes, pair_mode: str, order: np.ndarray) -> np.ndarray:
+def _sentence_index(
+    table: ProxyTable, rows: Rows, nodes: GraphNodes, pair_mode: str, order: np.ndarray
+) -> np.ndarray:
     """Return, for each node, the row of the table that holds its own sentence's vector."""
     first = rows.texts_a
     second = rows.texts_b if rows.texts_b is not None else rows.texts_a
@@ -147,7 +149,7 @@ def _node_sources(
 def fit(params: Params, tables: Tables, train: Rows, tokens: TokenTable | None) -> Fitted:
     """Fit the feature scales and label statistics on the training rows."""
     active = params.proxies.standardise
-    sentence = {
+    sentence: dict[Modality, Standardiser] = {
         m: Standardiser.fit(sentence_features(tables.sentences[m], train, params.proxies.pair_mode), active)
         for m in proxy_modalities(params)
     }

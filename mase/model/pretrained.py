@@ -1,11 +1,11 @@
 """A trained model in a folder, and back: Hugging Face's layout plus what reading texts needs.
 
-    params.yaml          the run's params
-    model.safetensors    all weights, frozen layers included, and the allocation
-    backbone/            config.json of the language model
-    tokenizer files      as Hugging Face saves them
-    inventory.json       the relation types of the scene graphs (null without MSSG)
-    features.safetensors scales fitted on the training rows
+params.yaml          the run's params
+model.safetensors    all weights, frozen layers included, and the allocation
+backbone/            config.json of the language model
+tokenizer files      as Hugging Face saves them
+inventory.json       the relation types of the scene graphs (null without MSSG)
+features.safetensors scales fitted on the training rows
 """
 
 import json
@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import yaml
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
@@ -52,7 +51,9 @@ def save_pretrained(
     if tokenizer is not None:
         tokenizer.save_pretrained(folder)
         model.backbone.config.save_pretrained(folder / "backbone")  # type: ignore[union-attr]
-    scales: dict[str, np.ndarray] = {"labels": np.array([fitted.label_mean, fitted.label_deviation], np.float64)}
+    scales: dict[str, np.ndarray] = {
+        "labels": np.array([fitted.label_mean, fitted.label_deviation], np.float64)
+    }
     for kind, found in (("sentence", fitted.sentence), ("node", fitted.node)):
         for modality, scale in found.items():
             scales[f"{kind}.{modality}.mean"] = np.ascontiguousarray(scale.mean)
@@ -120,5 +121,8 @@ def predict_texts(
         inputs = build_inputs(honest, pretrained.fitted, tables, rows, pretrained.tokenizer)
         logits = predict_logits(pretrained.model, inputs, params.training.eval_batch_size)
     weights = dict(zip(params.modalities, pretrained.model.allocation.tolist(), strict=False))
-    entities = [[text[e.span[0] : e.span[1]] for text in texts for e in parse([text])[0].entities] for texts in rows.pairs()]
+    entities = [
+        [text[e.span[0] : e.span[1]] for text in texts for e in parse([text])[0].entities]
+        for texts in rows.pairs()
+    ]
     return {"logits": logits.numpy(), "allocation": weights, "entities": entities}

@@ -67,6 +67,11 @@ class TokenTable:
         return np.flatnonzero(hit)
 
 
+def _pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Return the padding id; 0 where there is none, since padding is masked."""
+    return tokenizer.pad_token_id if isinstance(tokenizer.pad_token_id, int) else 0
+
+
 def tokenise(tokenizer: PreTrainedTokenizerBase, rows: Rows, max_length: int) -> TokenTable:
     """Tokenise rows; pairs become one sequence, cut longest-first at `max_length`."""
     coded = tokenizer(
@@ -89,7 +94,7 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, rows: Rows, max_length: int) ->
         segment=np.array([-1 if s is None else s for e in encodings for s in e.sequence_ids], dtype=np.int8),
         start=offsets[:, 0],
         end=offsets[:, 1],
-        pad_id=int(tokenizer.pad_token_id or 0),
+        pad_id=_pad_id(tokenizer),
         pad_left=tokenizer.padding_side == "left",
         truncated=sum(bool(e.overflowing) for e in encodings),
     )

@@ -64,7 +64,9 @@ def read_named(kind: str, name: str) -> dict[str, Any]:
     if name.endswith((".yaml", ".yml")):
         return read_yaml(Path(name))
     if name not in available(kind):
-        raise ParamsError(f"no {kind[:-1] if kind.endswith('s') else kind} {name!r}{_suggest(name, available(kind))}")
+        raise ParamsError(
+            f"no {kind[:-1] if kind.endswith('s') else kind} {name!r}{_suggest(name, available(kind))}"
+        )
     return read_yaml(params_root() / kind / f"{name}.yaml")
 
 
@@ -95,9 +97,13 @@ def parse_override(text: str) -> dict[str, Any]:
             result = float(result)
         except ValueError:
             pass
-    for key in reversed(path.split(".")):
-        result = {key: result}
-    return result
+    nested: dict[str, Any] = {}
+    inner = nested
+    *parents, last = path.split(".")
+    for key in parents:
+        inner = inner.setdefault(key, {})
+    inner[last] = result
+    return nested
 
 
 def _suggest(name: str, names: Sequence[str]) -> str:
@@ -109,7 +115,11 @@ def _fields_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
     """Return the field names of the model that `path` leads to, for suggestions."""
     current: Any = model
     for part in path:
-        field = current.model_fields.get(part) if isinstance(current, type) and issubclass(current, BaseModel) else None
+        field = (
+            current.model_fields.get(str(part))
+            if isinstance(current, type) and issubclass(current, BaseModel)
+            else None
+        )
         if field is None:
             return []
         options = [field.annotation, *getattr(field.annotation, "__args__", ())]
@@ -136,7 +146,9 @@ def validate(model: type[Model], content: Mapping[str, Any], where: str) -> Mode
             path = ".".join(str(part) for part in error["loc"]) or "(whole file)"
             message = error["msg"].removeprefix("Value error, ")
             if error["type"] == "extra_forbidden":
-                message = "unknown key" + _suggest(str(error["loc"][-1]), _fields_at(model, error["loc"][:-1]))
+                message = "unknown key" + _suggest(
+                    str(error["loc"][-1]), _fields_at(model, error["loc"][:-1])
+                )
             lines.append(f"  {path}: {message}")
         raise ParamsError(f"{where}: {len(lines)} error(s)\n" + "\n".join(lines)) from cause
 

@@ -55,7 +55,9 @@ class TaskParams(Frozen):
     title: str
     family: Literal["classification", "regression"]
     labels: tuple[str, ...] = Field(default=(), description="class names; the class id is the position")
-    label_range: tuple[float, float] | None = Field(default=None, description="regression: lowest and highest label")
+    label_range: tuple[float, float] | None = Field(
+        default=None, description="regression: lowest and highest label"
+    )
     metrics: tuple[str, ...]
     main_metric: str = Field(description="the metric that a table cell shows")
     files: FileSource | None = None
@@ -81,13 +83,17 @@ class DataParams(Frozen):
     dir: str | None = Field(default=None, description="folder of the official files, for source: files")
     max_train_rows: Positive | None = Field(default=None, description="cap on training rows, a seeded sample")
     max_eval_rows: Positive | None = None
-    internal_test: Share = Field(default=0.2, description="share of the training file kept aside, never tuned on")
+    internal_test: Share = Field(
+        default=0.2, description="share of the training file kept aside, never tuned on"
+    )
     slice_share: Share = Field(default=0.1, description="information slice, share of the training rows")
     slice_min: Positive = 100
     slice_max: Positive = 512
     tune_share: Share = Field(default=0.2, description="share of the training rows a study is scored on")
     evaluate_on: Literal["dev", "internal_test", "tune"] = "dev"
-    split_seed: int = Field(default=0, description="the same for every seed of a cell, so that rows are paired")
+    split_seed: int = Field(
+        default=0, description="the same for every seed of a cell, so that rows are paired"
+    )
 
 
 class BackboneParams(Frozen):
@@ -99,8 +105,12 @@ class BackboneParams(Frozen):
     revision: str | None = None
     pooling: Literal["first", "last", "mean"]
     max_length: Positive = 128
-    freeze_layers: int = Field(default=0, ge=0, description="embeddings and this many lower layers are frozen and cached")
-    random_config: dict[str, int] = Field(default={}, description="source: random only, fields of the model's config")
+    freeze_layers: int = Field(
+        default=0, ge=0, description="embeddings and this many lower layers are frozen and cached"
+    )
+    random_config: dict[str, int] = Field(
+        default={}, description="source: random only, fields of the model's config"
+    )
 
 
 class TowerParams(Frozen):
@@ -108,7 +118,9 @@ class TowerParams(Frozen):
 
     name: str
     modality: Modality
-    format: Literal["open_clip", "openai", "huggingface", "audioclip", "clipvip", "random", "sentence_encoder"]
+    format: Literal[
+        "open_clip", "openai", "huggingface", "audioclip", "clipvip", "random", "sentence_encoder"
+    ]
     ref: str = Field(description="checkpoint file, open_clip model, or a seed's name for random")
     pretrained: str | None = Field(default=None, description="open_clip only: pretrained tag")
     width: Positive = 512
@@ -119,7 +131,9 @@ class TowerParams(Frozen):
     vocabulary: Positive = 49408
     activation: Literal["quick_gelu", "gelu"] = "quick_gelu"
     entity_prompt: str = Field(default="{}", description="template of an entity phrase")
-    stand_in: bool = Field(default=False, description="true for the embedded towers: say so beside every table")
+    stand_in: bool = Field(
+        default=False, description="true for the embedded towers: say so beside every table"
+    )
     note: str = ""
 
 
@@ -128,7 +142,9 @@ class ProxyParams(Frozen):
 
     pair_mode: Literal["joined", "siamese"] = "siamese"
     overflow: Literal["truncate", "chunk_mean"] = "truncate"
-    standardise: bool = Field(default=True, description="by the training rows' mean and deviation, per feature")
+    standardise: bool = Field(
+        default=True, description="by the training rows' mean and deviation, per feature"
+    )
     shuffle: bool = Field(default=False, description="control: permute proxies over instances")
 
 
@@ -137,8 +153,12 @@ class FusionParams(Frozen):
 
     width: Positive | None = Field(default=None, description="D; by default the backbone's width")
     text_entry: Literal["identity", "projection"] = "identity"
-    proxy_gate: Literal["none", "zero"] = Field(default="zero", description="zero: proxies enter through zero-initialised gates")
-    rescale: Literal["none", "max"] = Field(default="max", description="max: divide the sum by the largest weight")
+    proxy_gate: Literal["none", "zero"] = Field(
+        default="zero", description="zero: proxies enter through zero-initialised gates"
+    )
+    rescale: Literal["none", "max"] = Field(
+        default="max", description="max: divide the sum by the largest weight"
+    )
 
 
 class GraphParams(Frozen):
@@ -152,7 +172,9 @@ class GraphParams(Frozen):
     dropout: Share = 0.1
     entity_proxy: Literal["phrase", "sentence", "both"] = "phrase"
     relation_nodes: bool = True
-    predicates: Positive = Field(default=32, description="K most frequent predicates of the training graphs; the rest is UNK")
+    predicates: Positive = Field(
+        default=32, description="K most frequent predicates of the training graphs; the rest is UNK"
+    )
 
 
 class AllocationParams(Frozen):
@@ -160,8 +182,12 @@ class AllocationParams(Frozen):
 
     mode: Literal["information", "fixed"] = "information"
     iterations: Positive = Field(default=10, description="T, E-steps spread over the step budget")
-    calibrate: bool = Field(default=True, description="temperature and bias per modality, fitted on one half, scored on the other")
-    features: Literal["pre", "post"] = Field(default="post", description="information before or after the graph; both are logged")
+    calibrate: bool = Field(
+        default=True, description="temperature and bias per modality, fitted on one half, scored on the other"
+    )
+    features: Literal["pre", "post"] = Field(
+        default="post", description="information before or after the graph; both are logged"
+    )
     head: Literal["shared", "probe"] = "shared"
     estimate_on: Literal["slice", "train"] = "slice"
     floor: Share = Field(default=0.02, description="epsilon: no weight falls below it")
@@ -183,7 +209,8 @@ class HeadParams(Frozen):
 
     hidden: int = Field(default=0, ge=0, description="0: linear; else one hidden layer of this width")
     match_parameters_of: Literal["mase"] | None = Field(
-        default=None, description="control: widen the hidden layer until the trainable count equals full MASE's"
+        default=None,
+        description="control: widen the hidden layer until the trainable count equals full MASE's",
     )
     dropout: Share = 0.1
 
@@ -227,7 +254,9 @@ class Params(Frozen):
     def _consistent(self) -> "Params":
         order = [m for m in MODALITIES if m in self.modalities]
         if list(self.modalities) != order:
-            raise ValueError(f"modalities must be a subset of {list(MODALITIES)} in that order, without repeats")
+            raise ValueError(
+                f"modalities must be a subset of {list(MODALITIES)} in that order, without repeats"
+            )
         if not self.modalities:
             raise ValueError("modalities is empty")
         if self.method in ("mase", "mpb") and "text" not in self.modalities:
@@ -242,7 +271,6 @@ class Params(Frozen):
         if getattr(self.task, self.data.source) is None:
             raise ValueError(f"task {self.task.name} has no {self.data.source} source; see data.source")
         return self
-
 
     @property
     def has_pairs(self) -> bool:

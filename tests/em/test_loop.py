@@ -34,7 +34,12 @@ def test_the_planted_modality_wins(informative):
 
 def test_held_out_information_starves_noise_and_training_information_does_not():
     """With training rows the over-fitted head finds 'information' in noise (notes 4.7)."""
-    probe = ("allocation.head=probe", "allocation.calibrate=false", "allocation.ema=0.0", "allocation.floor=0.0")
+    probe = (
+        "allocation.head=probe",
+        "allocation.calibrate=false",
+        "allocation.ema=0.0",
+        "allocation.floor=0.0",
+    )
     held_out = planted_params(*probe)
     planted = plant(held_out, "image", rows=64)
     _, honest = trained(held_out, planted)
@@ -76,7 +81,9 @@ class Stop(Exception):
     pass
 
 
-def run(folder: Path | None, stop_at: int | None, checkpoint_every: int = 1) -> tuple[list[Iteration], torch.Tensor]:
+def run(
+    folder: Path | None, stop_at: int | None, checkpoint_every: int = 1
+) -> tuple[list[Iteration], torch.Tensor]:
     params = planted_params(f"training.checkpoint_every={checkpoint_every}")
     planted = plant(params, "image")
     model = build_model(params, planted.fitted)
@@ -85,7 +92,9 @@ def run(folder: Path | None, stop_at: int | None, checkpoint_every: int = 1) -> 
         if step == stop_at:
             raise Stop
 
-    trainer = Trainer(params, model, planted.train, planted.estimation, digest="d", state=folder, advance=advance)
+    trainer = Trainer(
+        params, model, planted.train, planted.estimation, digest="d", state=folder, advance=advance
+    )
     return trainer.run(), predict_logits(model, planted.test.inputs, 64)
 
 
@@ -104,7 +113,14 @@ def test_a_checkpoint_of_another_run_or_a_torn_one_is_refused(tmp_path):
         run(tmp_path, 37)
     params = planted_params()
     planted = plant(params, "image")
-    other = Trainer(params, build_model(params, planted.fitted), planted.train, planted.estimation, digest="x", state=tmp_path)
+    other = Trainer(
+        params,
+        build_model(params, planted.fitted),
+        planted.train,
+        planted.estimation,
+        digest="x",
+        state=tmp_path,
+    )
     with pytest.raises(CheckpointFormatError, match="another run"):
         other.run()
     (tmp_path / "checkpoint.pt").write_bytes(b"PK torn")

@@ -40,7 +40,9 @@ def results() -> list[tuple[dict[str, float], dict[str, float], pd.DataFrame, st
     for unit in units():
         result = train(unit)
         predictions = pd.read_parquet(result.folder / "predictions.parquet")
-        found.append((result.metrics, result.allocation, predictions, (result.folder / "allocation.csv").read_text()))
+        found.append(
+            (result.metrics, result.allocation, predictions, (result.folder / "allocation.csv").read_text())
+        )
     return found
 
 

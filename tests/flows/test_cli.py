@@ -121,7 +121,7 @@ def test_a_dry_run_can_be_read_by_a_script(tiny_table: str) -> None:
     )
     plan = json.loads(output)
     assert plan["to_train"] == 3
-    assert [unit["cells"] for unit in plan["units"]][0] == [["Text only", "looks"]]
+    assert plan["units"][0]["cells"] == [["Text only", "looks"]]
 
 
 def test_every_shipped_params_file_is_sound() -> None:

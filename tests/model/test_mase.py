@@ -14,11 +14,11 @@ from mase.em.loop import Trainer
 from mase.model.backbone import Backbone
 from mase.model.batch import Batch, GraphBatch
 from mase.model.build import build_model, trainable_parameters
+from mase.model.fusion import WeightedSum
 from mase.model.heads import Head
 from mase.model.inference import predict_logits
 from mase.model.mase import MaseModel
 from mase.params import FusionParams, load_params
-from mase.model.fusion import WeightedSum
 from mase.training import assemble
 from tests.planted import plant, planted_params
 
@@ -50,13 +50,17 @@ def test_text_alone_is_the_text_only_model_bit_for_bit():
     backbone = Backbone(params.backbone)
     twin = TextOnly(backbone, Head(backbone.width, 2, params.head))
     Trainer(params, twin, planted.train, planted.estimation, digest="twin").run()
-    assert torch.equal(predict_logits(ours, planted.test.inputs, 32), predict_logits(twin, planted.test.inputs, 32))
+    assert torch.equal(
+        predict_logits(ours, planted.test.inputs, 32), predict_logits(twin, planted.test.inputs, 32)
+    )
 
 
 def test_full_mase_starts_at_the_text_only_model():
     """Zero gates: before the first step the proxies and the graph change nothing."""
     full, text = (assemble(smoke(overlays=(o,))) for o in ("methods/mase", "methods/text"))
-    assert torch.equal(predict_logits(full.model, full.evaluation, 16), predict_logits(text.model, text.evaluation, 16))
+    assert torch.equal(
+        predict_logits(full.model, full.evaluation, 16), predict_logits(text.model, text.evaluation, 16)
+    )
 
 
 def test_a_forward_pass_has_no_way_to_see_labels():
@@ -108,22 +112,35 @@ def test_a_batch_of_one_and_a_batch_without_any_entity_work(preset):
 
 def _without_nodes(graph: GraphBatch) -> GraphBatch:
     none = torch.zeros(0, dtype=torch.long)
-    return GraphBatch(none, none, none, {m: v[:0] for m, v in graph.proxies.items()}, torch.zeros(2, 0, dtype=torch.long), none)
+    return GraphBatch(
+        none,
+        none,
+        none,
+        {m: v[:0] for m, v in graph.proxies.items()},
+        torch.zeros(2, 0, dtype=torch.long),
+        none,
+    )
 
 
 def test_the_proxy_of_one_modality_moves_only_its_own_slice():
     run = assemble(smoke("fusion.proxy_gate=none"))
     run.model.eval()
     batch = run.evaluation.batch(np.arange(8))
-    graph = dataclasses.replace(batch.graph, proxies={**batch.graph.proxies, "audio": batch.graph.proxies["audio"] * 0})
-    other = dataclasses.replace(batch, proxies={**batch.proxies, "audio": batch.proxies["audio"] * 0}, graph=graph)
+    graph = dataclasses.replace(
+        batch.graph, proxies={**batch.graph.proxies, "audio": batch.graph.proxies["audio"] * 0}
+    )
+    other = dataclasses.replace(
+        batch, proxies={**batch.proxies, "audio": batch.proxies["audio"] * 0}, graph=graph
+    )
     before, after = run.model(batch).post, run.model(other).post
     moved = (before - after).abs().amax(dim=(0, 2)) > 1e-6
     assert moved.tolist() == [False, False, True, False]
 
 
 def test_the_graph_stays_small_beside_the_backbone():
-    params = load_params("looks", profile="demo", overrides=("backbone.freeze_layers=0", "data.max_train_rows=120"))
+    params = load_params(
+        "looks", profile="demo", overrides=("backbone.freeze_layers=0", "data.max_train_rows=120")
+    )
     counts = trainable_parameters(assemble(params).model)
     assert counts["graph"] + counts["residual"] <= 0.1 * counts["backbone"]
 

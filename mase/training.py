@@ -170,6 +170,7 @@ def _metrics_of(iteration: Iteration) -> dict[str, float]:
     if iteration.objective is not None:
         metrics[names.OBJECTIVE] = iteration.objective
     metrics[names.DELTA] = iteration.delta
+    metrics[names.diagnostic("collapsed")] = float(iteration.collapsed)
     return metrics
 
 

@@ -49,14 +49,26 @@ def _file_digest(path: Path, _size: int, _mtime_ns: int) -> str:
     return sha256_file(path)
 
 
+def _digest_of_file(path: Path) -> str:
+    status = path.stat()
+    return _file_digest(path, status.st_size, status.st_mtime_ns)
+
+
 def _tower_identity(tower: Mapping[str, Any]) -> dict[str, Any]:
     """Return what determines a tower's vectors: its settings and, for a file, its bytes."""
     identity = {k: v for k, v in tower.items() if k not in ("note", "stand_in", "name")}
     path = Path(str(tower["ref"]))
-    if path.is_file():
-        status = path.stat()
-        identity["ref"] = _file_digest(path, status.st_size, status.st_mtime_ns)
-    return identity
+    return {**identity, "ref": _digest_of_file(path)} if path.is_file() else identity
+
+
+def _backbone_identity(backbone: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what determines the language model: its settings and, for a folder, its files."""
+    if backbone["source"] != "path":
+        return dict(backbone)
+    files = sorted(
+        p for p in Path(backbone["ref"]).glob("*") if p.suffix in (".json", ".safetensors", ".bin")
+    )
+    return {**backbone, "ref": {p.name: _digest_of_file(p) for p in files}}
 
 
 def identity(params: Params) -> dict[str, Any]:
@@ -67,6 +79,9 @@ def identity(params: Params) -> dict[str, Any]:
     """
     content = params.model_dump(mode="json")
     used = [m for m in params.modalities if m != "text"]
+    content["backbone"] = _backbone_identity(content["backbone"])
+    if params.head.match_parameters_of is not None:  # the size of the head follows the towers' widths
+        content["head"]["towers"] = {m: t.output_width for m, t in params.towers.items()}
     content["towers"] = {m: _tower_identity(content["towers"][m]) for m in used}
     content["task"] = {k: content["task"][k] for k in ("name", "family", "labels", "label_range")}
     content["data"] = task_data(params.task, params.data).digest

@@ -79,6 +79,12 @@ def test_overrides_read_yaml_and_scientific_notation():
     assert parse_override("graph=null") == {"graph": None}
 
 
+def test_a_tower_can_be_replaced_by_name_or_changed_in_part():
+    params = load_params("looks", overrides=("towers.image=clip-vit-b32", "towers.audio.ref=my.pt"))
+    assert params.towers["image"].format == "open_clip"
+    assert params.towers["audio"].ref == "my.pt" and params.towers["audio"].format == "random"
+
+
 def test_params_cannot_be_changed():
     params = load_params("looks", profile="smoke")
     with pytest.raises(ValidationError):

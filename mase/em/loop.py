@@ -9,7 +9,7 @@ a resumed run needs to be bit-identical.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from mase import seeds
 from mase.em import checkpoint
+from mase.em.allocation import collapsed
 from mase.em.batching import training_batches
 from mase.em.estep import EStep, Labelled, e_step
 from mase.em.mstep import Optimiser, gradient_norms, m_step_losses
@@ -40,6 +41,7 @@ class Iteration:
         pre, post: information before and after the graph, nats.
         objective: mean log likelihood of the slice in nats; None where nothing is estimated.
         delta: L1 change of the weights.
+        collapsed: whether some modality has lost its say; logged, never acted upon.
         losses, gradient_norms: mean losses and last gradient norms of the block before.
         score: main metric on the study's slice of train, where a study asks for it.
     """
@@ -52,6 +54,7 @@ class Iteration:
     post: dict[str, float] = field(default_factory=dict)
     objective: float | None = None
     delta: float = 0.0
+    collapsed: bool = False
     losses: dict[str, float] = field(default_factory=dict)
     gradient_norms: dict[str, float] = field(default_factory=dict)
     score: float | None = None
@@ -140,17 +143,24 @@ class Trainer:
         )
         score = self.score(self.model) if self.score is not None and t > 1 else None
         record = Iteration(
-            t, weights, delta=delta, losses=block.losses, gradient_norms=block.gradient_norms, score=score
+            t,
+            weights,
+            delta=delta,
+            collapsed=collapsed(self.model.allocation, floor=self.params.allocation.floor),
+            losses=block.losses,
+            gradient_norms=block.gradient_norms,
+            score=score,
         )
         if found is None:
             return record
-        measured = {
-            "information": {m: i.value for m, i in found.information.items()},
-            "information_se": {m: i.standard_error for m, i in found.information.items()},
-            "pre": {m: i.value for m, i in found.pre.items()},
-            "post": {m: i.value for m, i in found.post.items()},
-        }
-        return Iteration(**{**asdict(record), **measured, "objective": found.objective})
+        return replace(
+            record,
+            information={m: i.value for m, i in found.information.items()},
+            information_se={m: i.standard_error for m, i in found.information.items()},
+            pre={m: i.value for m, i in found.pre.items()},
+            post={m: i.value for m, i in found.post.items()},
+            objective=found.objective,
+        )
 
     def _m_steps(self, t: int) -> Block:
         """Run the optimiser steps of block t with the allocation fixed (Eq. 9)."""

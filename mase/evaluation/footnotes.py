@@ -36,7 +36,8 @@ def _counts(evidence: Found) -> str:
 def _seeds(evidence: Found) -> str:
     seeds = sorted({seed for found in evidence.values() for seed in found.seeds})
     if len(seeds) == 1:
-        return f"One seed ({seeds[0]}): intervals and p-values do not cover training noise, so they are too narrow."
+        too_narrow = "intervals and p-values do not cover training noise, so they are too narrow"
+        return f"One seed ({seeds[0]}): {too_narrow}."
     few = " With two seeds the intervals are somewhat too narrow." if len(seeds) == 2 else ""
     return f"Seeds: {', '.join(map(str, seeds))}.{few}"
 

@@ -143,14 +143,14 @@ def draw_figure4(summary: pd.DataFrame) -> Figure:
     width = min(len(titles), PER_LINE)
     lines = -(-len(titles) // width)
     figure, grid = plt.subplots(
-        2 * lines, width, figsize=(1.2 + 2.9 * width, 0.7 + 4.4 * lines), squeeze=False, layout="constrained"
+        2 * lines, width, figsize=(1.2 + 2.9 * width, 0.8 + 4.8 * lines), squeeze=False, layout="constrained"
     )
     for at, title in enumerate(titles):
         line, column = divmod(at, width)
         _panel(grid[2 * line][column], grid[2 * line + 1][column], summary[summary["task"] == title], title)
         if column == 0:
             grid[2 * line][0].set_ylabel("allocation weight z")
-            grid[2 * line + 1][0].set_ylabel("information (nats)")
+            grid[2 * line + 1][0].set_ylabel("information [nats]")
     top = summary["weight"].add(summary["weight_sd"]).max()
     for at in range(lines * width):
         line, column = divmod(at, width)

@@ -222,9 +222,9 @@ def load_params(
     content = merge(content, settings)
     for name in overlays:
         content = merge(content, overlay(name))
+    where = f"params of {task} (profile {profile})"
     for text in overrides:
-        content = merge(content, parse_override(text))
+        content = merge(_resolve_towers(content, where), parse_override(text))
     if seed is not None:
         content["seed"] = seed
-    where = f"params of {task} (profile {profile})"
     return validate(Params, _resolve_towers(content, where), where)

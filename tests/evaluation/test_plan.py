@@ -37,7 +37,10 @@ def test_rows_differ_from_full_mase_in_what_they_claim() -> None:
 
 def test_a_row_that_is_not_available_has_cells_without_units() -> None:
     cells = plan(load_table("6"), profile="local", seeds=[0], tasks=["stsb"], overrides=["data.dir=nowhere"])
-    assert [cell.row for cell in cells if not cell.units] == ["MPB + prompt learning", "MASE + prompt learning"]
+    assert [cell.row for cell in cells if not cell.units] == [
+        "MPB + prompt learning",
+        "MASE + prompt learning",
+    ]
 
 
 def test_tasks_keep_the_tables_order_and_must_be_its_columns() -> None:
@@ -61,7 +64,9 @@ def test_overrides_lie_over_every_row_and_a_wrong_one_is_refused() -> None:
 
 
 def test_a_rows_own_backbone_wins(declare: Callable[..., TableParams]) -> None:
-    table = declare(["looks"], [{"label": "A", "group": "reference", "backbone": "tiny-random"}, {"label": "B"}])
+    table = declare(
+        ["looks"], [{"label": "A", "group": "reference", "backbone": "tiny-random"}, {"label": "B"}]
+    )
     first, second = plan(table, profile="demo", backbone="minilm", seeds=[0])
     assert first.units[0].params.backbone.source == "random"
     assert second.units[0].params.backbone.source == "package"

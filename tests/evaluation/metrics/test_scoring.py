@@ -15,7 +15,12 @@ from mase.params import TaskParams
 def binary(*metrics: str) -> TaskParams:
     chosen = metrics or ("accuracy", "f1", "acc_and_f1")
     return TaskParams(
-        name="b", title="B", family="classification", labels=("n", "y"), metrics=chosen, main_metric=chosen[-1]
+        name="b",
+        title="B",
+        family="classification",
+        labels=("n", "y"),
+        metrics=chosen,
+        main_metric=chosen[-1],
     )
 
 
@@ -81,7 +86,12 @@ def test_majority_is_the_best_constant_for_the_main_metric() -> None:
 
 @pytest.mark.parametrize(
     ("labels", "predictions", "problem"),
-    [([0, 1], [0], "2 labels but 1"), ([0, 1], [0, 2], "class ids"), ([], [], "n > 0"), ([0, 1], [0.5, 1], "class ids")],
+    [
+        ([0, 1], [0], "2 labels but 1"),
+        ([0, 1], [0, 2], "class ids"),
+        ([], [], "n > 0"),
+        ([0, 1], [0.5, 1], "class ids"),
+    ],
 )
 def test_wrong_inputs_are_refused(labels: list[int], predictions: list[float], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
@@ -114,7 +124,9 @@ def example_of(metric: Metric, rng: np.random.Generator, size: int) -> tuple[np.
 
 @pytest.mark.parametrize("metric", REGISTRY.values(), ids=list(REGISTRY))
 @given(seed=st.integers(0, 10_000), size=st.integers(2, 25))
-def test_the_resampled_metric_equals_the_metric_of_each_resample(metric: Metric, seed: int, size: int) -> None:
+def test_the_resampled_metric_equals_the_metric_of_each_resample(
+    metric: Metric, seed: int, size: int
+) -> None:
     rng = np.random.default_rng(seed)
     labels, predictions = example_of(metric, rng, size)
     counts = rng.multinomial(size, np.full(size, 1 / size), size=4).astype(np.uint8)

@@ -21,6 +21,8 @@ def verdict(cell: CellSummary, reference: str, *, placebo: bool, placebos: int) 
         return f"no comparison ({cell.reason or 'no result'})"
     interval = f"[{points(found.low)}, {points(found.high)}]"
     numbers = f"{points(found.difference)} points {interval} {p_text(cell.holm_p)}"
+    if found.detectable == 0:
+        return f"{numbers}: scores like {reference} on every resample"
     if cell.holm_p >= ALPHA:
         missed = f"true differences below about {100 * found.detectable:.1f} points would often be missed"
         return f"{numbers}: no difference from {reference} established ({missed})"

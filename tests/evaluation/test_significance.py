@@ -90,7 +90,7 @@ def test_the_interval_covers_the_true_difference_about_as_often_as_it_says() -> 
 
 def test_a_planted_difference_is_found_and_is_above_the_detectable_one() -> None:
     rng = np.random.default_rng(4)
-    first, second = accuracy_rows(rng, 0.6, seeds=4)
+    first, second = accuracy_rows(rng, 1.2, seeds=4)
     found = compare(first.mean() - second.mean(), bootstrap(first, second, rng))
     assert found.low > 0
     assert found.p < 0.01

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
 
 from mase.errors import MissingWeightsError, ParamsError
 from mase.params import BackboneParams
@@ -85,6 +86,7 @@ def _cannot_load(params: BackboneParams, cause: Exception) -> str:
 
 
 def _load_encoder(params: BackboneParams, architecture: Path | None) -> PreTrainedModel:
+    logging.disable_progress_bar()  # one line per 103 tensors, for every unit of a table
     if architecture is not None:
         model = AutoModel.from_config(AutoConfig.from_pretrained(architecture))
     elif params.source == "random":

@@ -9,6 +9,7 @@ from typing import Any
 
 from flows.request import Plan, PlannedTable, Request, make_plan
 from mase.artifacts import home, write_atomically
+from mase.evaluation.footnotes import profile_notes
 from mase.evaluation.plan import Cell
 from mase.evaluation.plots import allocations, figure4
 from mase.evaluation.render import FORMATS
@@ -32,7 +33,7 @@ def report_folder(plan: Plan) -> Path:
 
 def finished_tables(plan: Plan, failures: Sequence[str] = ()) -> list[Table]:
     """Build the tables that a plan shows from whatever of it is done."""
-    notes = [f"failed: {line}" for line in failures]
+    notes = [*profile_notes(plan.request.profile), *(f"failed: {line}" for line in failures)]
     return [build_table(t.declaration, t.cells, notes=notes) for t in plan.tables if t.shown]
 
 

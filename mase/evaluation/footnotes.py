@@ -9,7 +9,7 @@ Found = Mapping[tuple[str, str], Evidence]  # (row, column) -> evidence
 
 SMALL_PROFILES = ("demo", "smoke")
 STAND_INS = (
-    "Towers: small stand-ins trained or initialised by this project, not CLIP, AudioCLIP or CLIP-ViP, "
+    "Towers: small {kind} stand-ins of this project, not CLIP, AudioCLIP or CLIP-ViP, "
     "also in the rows that carry those names."
 )
 MINILM = (
@@ -45,7 +45,9 @@ def _seeds(evidence: Found) -> str:
 def _caveats(evidence: Found) -> list[str]:
     runs = [found.params for found in evidence.values()]
     towers = [p.towers[m] for p in runs for m in p.modalities if m != "text"]
-    notes = [STAND_INS] if any(tower.stand_in for tower in towers) else []
+    stand_ins = [tower for tower in towers if tower.stand_in]
+    kind = "random" if all(tower.format == "random" for tower in stand_ins) else "trained"
+    notes = [STAND_INS.format(kind=kind)] if stand_ins else []
     if any("minilm" in f"{p.backbone.name} {p.backbone.ref}".lower() for p in runs):
         notes.append(MINILM)
     return notes

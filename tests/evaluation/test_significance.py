@@ -75,13 +75,13 @@ def accuracy_rows(rng: np.random.Generator, shift: float, seeds: int) -> tuple[n
 
 
 def bootstrap(first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    counts = rng.multinomial(200, np.full(200, 1 / 200), size=500) / 200
+    counts = rng.multinomial(200, np.full(200, 1 / 200), size=300) / 200
     return difference_draws(counts @ first.T, counts @ second.T, same_seeds=True, generator=rng)
 
 
 def test_the_interval_covers_the_true_difference_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(3)
-    trials = [accuracy_rows(rng, 0.0, seeds=4) for _ in range(150)]
+    trials = [accuracy_rows(rng, 0.0, seeds=4) for _ in range(80)]
     found = [compare(a.mean() - b.mean(), bootstrap(a, b, rng)) for a, b in trials]
     covered = np.mean([c.low <= 0 <= c.high for c in found])
     assert 0.90 <= covered <= 1.0
@@ -100,6 +100,6 @@ def test_a_planted_difference_is_found_and_is_above_the_detectable_one() -> None
 def test_unequal_seeds_are_resampled_on_their_own() -> None:
     rng = np.random.default_rng(5)
     first, second = accuracy_rows(rng, 0.0, seeds=4)
-    counts = rng.multinomial(200, np.full(200, 1 / 200), size=500) / 200
+    counts = rng.multinomial(200, np.full(200, 1 / 200), size=300) / 200
     draws = difference_draws(counts @ first.T, counts @ second[:2].T, same_seeds=False, generator=rng)
     assert draws.mean() == pytest.approx(first.mean() - second[:2].mean(), abs=0.01)

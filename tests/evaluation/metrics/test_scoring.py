@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score
@@ -123,6 +123,7 @@ def example_of(metric: Metric, rng: np.random.Generator, size: int) -> tuple[np.
 
 
 @pytest.mark.parametrize("metric", REGISTRY.values(), ids=list(REGISTRY))
+@settings(max_examples=12)
 @given(seed=st.integers(0, 10_000), size=st.integers(2, 25))
 def test_the_resampled_metric_equals_the_metric_of_each_resample(
     metric: Metric, seed: int, size: int

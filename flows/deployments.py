@@ -21,6 +21,8 @@ def serve_all(limit: int) -> None:
         cast(RunnerDeployment, flow.to_deployment(name=flow.name, entrypoint_type=EntrypointType.MODULE_PATH))
         for flow in FLOWS
     ]
+    for deployment in deployments:  # `serve` registers them as well, but only after it may say so
+        deployment.apply()
     print("serving " + ", ".join(flow.name for flow in FLOWS))
     print("run one with:  prefect deployment run mase-ablations/mase-ablations --watch", flush=True)
     serve(*deployments, limit=limit, print_starting_message=False)

@@ -58,7 +58,9 @@ class Study:
     ) -> None:
         """Add a cell; `predict` None is a row without units, `done` limits which seeds have a result."""
         units = []
-        for seed in seeds if predict else ():
+        for seed in seeds:
+            if predict is None:
+                break
             params = load_params(task, profile=profile, overrides=overrides, seed=seed)
             unit = FakeUnit(params, f"{row}/{task}/{seed}", digest_of([row, task, seed]))
             units.append(unit)

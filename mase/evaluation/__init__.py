@@ -1,6 +1,7 @@
 """From finished units to numbers, tables, figures and a report.
 
     metrics/         one file per family: accuracy, F1, Pearson, Spearman and their means
+    scenegraph/      a parser against gold graphs: set match, triple F1, SPICE
     resampling.py    bootstrap over examples and seeds
     significance.py  paired tests, Holm's correction, intervals
     declaration.py   what a file under `params/tables/` may say

@@ -42,11 +42,12 @@ app = typer.Typer(
 
 
 def _register() -> None:
-    from flows.commands import params, parse, predict, proxies, reproduce, runs, serve, train, tune
+    from flows.commands import params, parse, predict, proxies, reproduce, runs, serve, towers, train, tune
 
     for module in (reproduce, train, tune, predict, parse, runs, serve):
         module.register(app)
     app.add_typer(proxies.app, name="proxies")
+    app.add_typer(towers.app, name="towers")
     app.add_typer(params.app, name="params")
 
 

@@ -180,4 +180,5 @@ def test_what_a_step_returns_is_json(request_of_two_rows: Request) -> None:
 def test_a_small_profile_says_that_it_is_too_small(request_of_two_rows: Request) -> None:
     made = reproduce(request_of_two_rows)
     for kind in ("md", "html", "tex", "report"):
-        assert "too small for conclusions" in Path(made.tables["tiny"][kind]).read_text(encoding="utf-8"), kind
+        text = Path(made.tables["tiny"][kind]).read_text(encoding="utf-8")
+        assert "too small for conclusions" in text, kind

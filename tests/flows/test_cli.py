@@ -13,7 +13,8 @@ from flows.cli import app
 
 COMMANDS = [
     "reproduce", "ablations", "report", "train", "tune", "predict", "parse", "runs", "serve",
-    "parse evaluate", "parse coverage", "towers check", "towers train", "proxies extract", "params check", "params show",
+    "parse evaluate", "parse coverage", "towers check", "towers train", "proxies extract",
+    "params check", "params show",
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Params: what a run's YAML may say (`models`) and how the files combine (`files`).
+"""Params: what a run's YAML may say (`task`, `models`) and how the files combine (`files`).
 
 Below this room nothing reads YAML or dictionaries: functions take these models or plain
 values.
@@ -19,21 +19,23 @@ from mase.params.models import (
     AllocationParams,
     BackboneParams,
     ContrastiveParams,
+    FusionParams,
+    GraphParams,
+    HeadParams,
+    Params,
+    ProxyParams,
+    TowerParams,
+    TrainingParams,
+)
+from mase.params.task import (
     DataParams,
     FileColumns,
     FileSource,
     Frozen,
-    FusionParams,
-    GraphParams,
-    HeadParams,
     HubSource,
-    Params,
     Positive,
-    ProxyParams,
     Share,
     TaskParams,
-    TowerParams,
-    TrainingParams,
 )
 
 __all__ = [

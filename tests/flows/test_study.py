@@ -9,9 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 import yaml
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from flows import study as study_module
 from flows.overrides import overrides_of_file
@@ -241,3 +242,39 @@ def test_workers_share_a_study(mase_home: Path) -> None:
     frame = runs()
     assert list(frame["kind"].value_counts().loc[["study", "trial"]]) == [1, 4]
     assert set(frame["status"]) == {"FINISHED"}
+
+
+@pytest.mark.slow
+def test_a_killed_worker_loses_no_trial(mase_home: Path) -> None:
+    """Kill -9 one of two workers in its trial: the command says so, and run again it has all trials."""
+    code = "from flows.study_run import run_study; from flows.study_request import StudyRequest as S; "
+    code += f"run_study({REQUEST!r}, 4, workers=2)".replace("StudyRequest(", "S(")
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    try:
+        journal = REQUEST.folder() / "journal.log"
+        deadline = time.monotonic() + 100
+        while not (journal.exists() and journal.read_text(encoding="utf-8").count('"unit"') >= 2):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.02)
+        workers = [
+            child
+            for child in psutil.Process(process.pid).children()
+            if "flows.study_workers" in child.cmdline()
+        ]
+        assert len(workers) == 2
+        workers[0].kill()
+        messages = process.communicate(timeout=100)[1]
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode != 0
+    assert "worker processes ended with codes" in messages and "-9" in messages
+    before = {trial.number: trial.value for trial in finished_trials()}
+    assert run_study(REQUEST, 4, workers=2)["trials"] == 4
+    after = {trial.number: trial.value for trial in finished_trials()}
+    assert len(after) == 4 and before.items() <= after.items()
+
+
+def finished_trials() -> list[FrozenTrial]:
+    trials = open_study(REQUEST.folder(), load_search("alpha_tau")).trials
+    return [trial for trial in trials if trial.state == TrialState.COMPLETE]

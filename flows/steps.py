@@ -104,10 +104,12 @@ class Inputs:
         """Prepare data, graphs and proxies of a unit, as far as it uses them."""
         content = unit.params.model_dump(mode="json")
         data = {key: content[key] for key in ("task", "data")}
-        reading = {key: content[key] for key in ("graph", "proxies", "modalities", "towers")}
+        reading = {key: content[key] for key in ("graph", "proxies", "modalities", "towers", "seed")}
+        if all(tower["format"] != "random" for tower in content["towers"].values()):
+            reading.pop("seed")  # only a random tower is drawn from it
         self._once("prepare", data, self.steps.prepare, content)
         if content["graph"] is not None:
-            parsing = {key: content["graph"][key] for key in ("predicates", "relation_nodes")}
+            parsing = {key: content["graph"][key] for key in ("parser", "predicates", "relation_nodes")}
             self._once("graphs", data | parsing, self.steps.graphs, content)
         if set(content["modalities"]) != {"text"}:
             self._once("proxies", data | reading, self.steps.proxies, content)

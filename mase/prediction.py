@@ -15,7 +15,7 @@ import numpy as np
 from mase.errors import CheckpointFormatError, DataError, MissingWeightsError
 
 if TYPE_CHECKING:
-    from mase.params import Params
+    from mase.params import Params, TaskParams
 
 FILES = ("params.yaml", "model.safetensors", "inventory.json")
 
@@ -52,6 +52,12 @@ def model_folder(folder: Path) -> Path:
             "give the folder of a unit that was trained with keep_model, or of a saved model"
         )
     return chosen
+
+
+def within_range(task: "TaskParams", scores: np.ndarray) -> np.ndarray:
+    """Return regression scores cut to the task's range of labels: what is evaluated is what is served."""
+    low, high = task.label_range or (-np.inf, np.inf)
+    return scores.clip(low, high)
 
 
 class Predictor:
@@ -118,7 +124,7 @@ class Predictor:
     def _answer(self, logits: np.ndarray) -> tuple[str | float, dict[str, float]]:
         """Return (label, probabilities) of one row of outputs, (C,) or (1,)."""
         if self.params.task.family == "regression":
-            return float(logits[0]), {}
+            return float(within_range(self.params.task, logits)[0]), {}
         exponentials = np.exp(logits - logits.max())
         shares = exponentials / exponentials.sum()
         probabilities = dict(zip(self.params.task.labels, shares.tolist(), strict=True))

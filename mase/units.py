@@ -12,91 +12,27 @@ A unit lives in `<home>/units/<digest>/`:
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from mase.artifacts import digest_of, home, sha256_file
-from mase.data import TaskData, prepare
+from mase.artifacts import digest_of, home
 from mase.errors import ArtifactError
-from mase.params import DataParams, Params, TaskParams
+from mase.identity import identity, task_data
+from mase.params import Params
 from mase.tracking import Tracker
 
-VERSION = 1  # raise it when the same params train another model
+__all__ = ["Unit", "UnitResult", "identity", "load_result", "task_data", "train"]
+
+VERSION = 2  # raise it when the same params train another model
 RESULT = "result.json"
 
 Progress = Callable[[str, int, int], None]
 OnIteration = Callable[[int, dict[str, float]], None]
-
-
-_PREPARED: dict[str, TaskData] = {}
-
-
-def task_data(task: TaskParams, data: DataParams) -> TaskData:
-    """Return a task's prepared rows, read once per process."""
-    key = digest_of([task.model_dump(mode="json"), data.model_dump(mode="json")])
-    if key not in _PREPARED:
-        _PREPARED[key] = prepare(task, data)
-    return _PREPARED[key]
-
-
-@lru_cache(maxsize=64)
-def _file_digest(path: Path, _size: int, _mtime_ns: int) -> str:
-    return sha256_file(path)
-
-
-def _digest_of_file(path: Path) -> str:
-    status = path.stat()
-    return _file_digest(path, status.st_size, status.st_mtime_ns)
-
-
-def _tower_identity(tower: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what determines a tower's vectors: its settings and, for a file, its bytes."""
-    identity = {k: v for k, v in tower.items() if k not in ("note", "stand_in", "name")}
-    path = Path(str(tower["ref"]))
-    return {**identity, "ref": _digest_of_file(path)} if path.is_file() else identity
-
-
-def _backbone_identity(backbone: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what determines the language model: its settings and, for a folder, its files."""
-    if backbone["source"] != "path":
-        return dict(backbone)
-    files = sorted(
-        p for p in Path(backbone["ref"]).glob("*") if p.suffix in (".json", ".safetensors", ".bin")
-    )
-    return {**backbone, "ref": {p.name: _digest_of_file(p) for p in files}}
-
-
-def identity(params: Params) -> dict[str, Any]:
-    """Return the part of the params that can change a run's numbers.
-
-    Titles, notes, paths and batch sizes of evaluation do not; neither do settings of what
-    the run does not have (towers of absent modalities, the temperature where alpha is 0).
-    """
-    content = params.model_dump(mode="json")
-    used = [m for m in params.modalities if m != "text"]
-    content["backbone"] = _backbone_identity(content["backbone"])
-    if params.head.match_parameters_of is not None:  # the size of the head follows the towers' widths
-        content["head"]["towers"] = {m: t.output_width for m, t in params.towers.items()}
-    content["towers"] = {m: _tower_identity(content["towers"][m]) for m in used}
-    content["task"] = {k: content["task"][k] for k in ("name", "family", "labels", "label_range")}
-    content["data"] = task_data(params.task, params.data).digest
-    for key in ("eval_batch_size", "checkpoint_every"):
-        content["training"].pop(key)
-    if not used:
-        content.pop("proxies")
-        content["allocation"] = {"iterations": params.allocation.iterations}
-    if params.method != "mase":
-        content.pop("fusion")
-    if params.contrastive.alpha == 0:
-        content["contrastive"] = {"alpha": 0.0}
-    if params.method == "mc_ptm":
-        content.pop("backbone")
-    return content
 
 
 @dataclass(frozen=True)
@@ -129,7 +65,8 @@ class UnitResult:
     Attributes:
         metrics: by name, on the evaluation rows.
         allocation: the stored weights, by modality.
-        seconds: of training and evaluation, over all attempts since the last checkpoint was read.
+        seconds: of preparation, training and evaluation in the attempt that finished; what attempts
+            before its last resume took is not in it.
         counts: rows, steps, trainable parameters.
         details: the rest of result.json: versions, costs, diagnostics.
         trained: False if the result was already there.
@@ -163,7 +100,25 @@ def load_result(unit: Unit) -> UnitResult | None:
         ) from cause
     if known["digest"] != unit.digest:
         raise ArtifactError(f"{path} belongs to unit {known['digest']}; delete it to train the unit again")
+    if not set(unit.params.task.metrics) <= set(known["metrics"]):
+        known["metrics"] = _scored_again(unit)
     return UnitResult(folder=unit.folder, details=content, **known)
+
+
+def _scored_again(unit: Unit) -> dict[str, float]:
+    """Return a finished unit's metrics from its predictions: its params name one that they did not."""
+    import pandas as pd
+
+    from mase.evaluation.metrics import score
+
+    path = unit.folder / "predictions.parquet"
+    try:
+        found = pd.read_parquet(path, columns=["label", "prediction"])
+    except (OSError, ValueError, KeyError) as cause:
+        raise ArtifactError(
+            f"{path} cannot be read ({cause}); delete {unit.folder} to train again"
+        ) from cause
+    return score(unit.params.task, found["label"].to_numpy(), found["prediction"].to_numpy())
 
 
 def train(
@@ -198,10 +153,19 @@ def train(
         done = _finished(unit, keep_model)
         if done is not None:
             return done
-        train_unit(unit, tracker, progress or (lambda *_: None), on_iteration, keep_model)
+        try:
+            train_unit(unit, tracker, progress or (lambda *_: None), on_iteration, keep_model)
+        finally:
+            _remove_if_empty(unit.folder)
         result = load_result(unit)
     assert result is not None
     return UnitResult(**{**result.__dict__, "trained": True})
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """Remove the folder of a unit that failed before anything was written into it."""
+    if all(path.name == ".lock" for path in folder.iterdir()):
+        shutil.rmtree(folder)
 
 
 def _finished(unit: Unit, keep_model: bool) -> UnitResult | None:

@@ -73,6 +73,30 @@ def test_a_wrong_name_or_value_says_what_to_do(call, message):
         call()
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ("allocation.floor=0.3",),
+            "allocation.floor is 0.3, but 4 modalities cannot all have more than 1/4",
+        ),
+        (("m_objective=mixture", "fusion.rescale=none"), "m_objective: mixture has no weighted sum"),
+        (("m_objective=mixture", "fusion.proxy_gate=none"), "fusion.rescale to none"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(overrides, message):
+    with pytest.raises(ParamsError, match=message):
+        load_params("looks", profile="smoke", overrides=overrides)
+
+
+def test_settings_at_their_limits_are_not_refused():
+    limits = ("allocation.floor=0.25", "m_objective=mixture", "fusion={proxy_gate: none, rescale: none}")
+    assert load_params("looks", profile="smoke", overrides=limits).m_objective == "mixture"
+    assert load_params(
+        "looks", profile="smoke", overrides=("allocation.floor=0.5", "modalities=[text, image]")
+    )
+
+
 def test_overrides_read_yaml_and_scientific_notation():
     assert parse_override("training.lr_new=1e-4") == {"training": {"lr_new": 1e-4}}
     assert parse_override("modalities=[text]") == {"modalities": ["text"]}
@@ -82,7 +106,8 @@ def test_overrides_read_yaml_and_scientific_notation():
 def test_a_tower_can_be_replaced_by_name_or_changed_in_part():
     params = load_params("looks", overrides=("towers.image=clip-vit-b32", "towers.audio.ref=my.pt"))
     assert params.towers["image"].format == "open_clip"
-    assert params.towers["audio"].ref == "my.pt" and params.towers["audio"].format == "random"
+    shipped = read_named("towers", "embedded-audio")
+    assert params.towers["audio"].ref == "my.pt" and params.towers["audio"].format == shipped["format"]
 
 
 def test_params_cannot_be_changed():

@@ -13,7 +13,7 @@ import yaml
 
 from mase.errors import CheckpointFormatError, DataError, MissingWeightsError
 from mase.params import BackboneParams, Params, TaskParams, available, load_params
-from mase.prediction import Prediction, Predictor
+from mase.prediction import Prediction, Predictor, within_range
 
 ALLOCATION = {"text": 0.75, "image": 0.25}
 
@@ -99,6 +99,14 @@ def test_huge_outputs_do_not_overflow(stand_in: ModuleType, tmp_path: Path) -> N
 def test_regression_gives_the_score_and_no_probabilities(stand_in: ModuleType, tmp_path: Path) -> None:
     predictor = Predictor.load(write_folder(tmp_path, params_of("regression")))
     assert predictor.predict(["abcd"], ["xyz"]) == [Prediction(pytest.approx(0.3), {}, ALLOCATION, ("abc",))]
+
+
+def test_a_score_stays_within_the_tasks_range_as_in_evaluation(stand_in: ModuleType, tmp_path: Path) -> None:
+    predictor = Predictor.load(write_folder(tmp_path, params_of("regression")))
+    (prediction,) = predictor.predict(["abcd"], ["x" * 100])
+    assert prediction.label == 5.0
+    scores = np.array([-1.0, 2.5, 9.0], np.float32)
+    assert within_range(predictor.params.task, scores).tolist() == [0.0, 2.5, 5.0]
 
 
 def test_the_folder_may_be_the_units_or_the_models(stand_in: ModuleType, tmp_path: Path) -> None:

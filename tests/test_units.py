@@ -1,10 +1,12 @@
-"""Units: what their name depends on, and that finished work is not repeated."""
+"""Units: finished work is not repeated, failed work leaves nothing, stopped work resumes."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
-from mase.errors import ArtifactError
+import mase.training
+from mase.errors import ArtifactError, MaseError
 from mase.params import load_params
 from mase.tracking import MemoryTracker
 from mase.units import Unit, load_result, train
@@ -19,61 +21,6 @@ def unit(
         "looks", profile="smoke", overlays=overlays, overrides=(*QUICK, *overrides), seed=seed, **settings
     )
     return Unit(params, "a label")
-
-
-def test_the_label_titles_notes_and_evaluation_batches_do_not_count():
-    base = unit()
-    assert Unit(base.params, "another label").digest == base.digest
-    for same in ("task.title=X", "task.note=X", "training.eval_batch_size=7", "training.checkpoint_every=9"):
-        assert unit(same).digest == base.digest, same
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        "training.lr_new=0.02",
-        "contrastive.tau=0.5",
-        "allocation.floor=0.01",
-        "graph.heads=2",
-        "proxies.shuffle=true",
-        "towers.image=random-image",
-        "data.max_train_rows=60",
-        "data.split_seed=1",
-        "modalities=[text, image]",
-        "backbone.max_length=20",
-    ],
-)
-def test_what_changes_numbers_changes_the_name(change):
-    assert unit(change).digest != unit().digest
-    assert unit(seed=1).digest != unit().digest
-
-
-def test_settings_of_what_a_run_does_not_have_do_not_count():
-    text = unit(overlays=("methods/text",))
-    for idle in (
-        "towers.image=random-image",
-        "contrastive.tau=0.5",
-        "proxies.shuffle=true",
-        "allocation.ema=0.1",
-    ):
-        assert unit(idle, overlays=("methods/text",)).digest == text.digest, idle
-    no_loss = ("methods/mase", "ablations/no_contrastive")
-    assert unit("contrastive.tau=0.5", overlays=no_loss).digest == unit(overlays=no_loss).digest
-
-
-def test_a_matched_head_counts_the_towers_it_is_matched_to():
-    matched = ("methods/mase", "controls/matched_head")
-    wider = unit("towers.image.output_width=128", overlays=matched)
-    assert wider.digest != unit(overlays=matched).digest
-
-
-def test_a_local_backbone_is_known_by_its_bytes(tmp_path):
-    (tmp_path / "config.json").write_text("{}")
-    local = ("backbone.source=path", f"backbone.ref={tmp_path}")
-    before = unit(*local).digest
-    assert unit(*local).digest == before
-    (tmp_path / "config.json").write_text('{"changed": 1}')
-    assert unit(*local).digest != before
 
 
 def test_a_finished_unit_is_not_trained_again_and_its_record_is_whole():
@@ -114,3 +61,53 @@ def test_asking_for_the_model_later_trains_again_and_keeps_it():
     assert kept.trained and (kept.folder / "model" / "params.yaml").exists()
     assert kept.metrics == plain.metrics
     assert not train(unit(), keep_model=True).trained
+
+
+def test_a_metric_that_the_params_name_later_is_scored_from_the_predictions():
+    first = train(unit())
+    f1 = ("task.metrics=[f1, accuracy]", "task.main_metric=f1")
+    later = train(unit(*f1))
+    assert not later.trained and later.folder == first.folder
+    assert set(later.metrics) >= {"f1", "accuracy"} and later.metrics["accuracy"] == first.metrics["accuracy"]
+    (first.folder / "predictions.parquet").write_text("no parquet")
+    with pytest.raises(ArtifactError, match="predictions.parquet cannot be read"):
+        load_result(unit(*f1))
+    assert load_result(unit()) is not None, "what the result says already needs no predictions"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (("backbone.freeze_layers=9",), "backbone.freeze_layers: 9, but the model has 2 layers"),
+        (("fusion.width=33",), "fusion.width: 33"),
+        (("modalities=[text, image]", "towers.image=clip-vip-b32"), "is not there"),
+    ],
+)
+def test_a_unit_that_cannot_be_assembled_leaves_nothing(settings, message):
+    broken = unit(*settings)
+    with pytest.raises(MaseError, match=message):
+        train(broken)
+    assert not broken.folder.exists()
+
+
+def test_a_unit_that_stops_while_it_trains_keeps_what_resumes(monkeypatch):
+    class Stopped(Exception):
+        pass
+
+    def stop(iteration, _numbers):
+        if iteration == 2:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        train(unit(), on_iteration=stop)
+    assert (unit().folder / "state").exists() and (unit().folder / "params.yaml").exists()
+    clock = SimpleNamespace(perf_counter=iter((10.0, 12.0)).__next__)
+    monkeypatch.setattr(mase.training, "time", clock)
+    result = train(unit())
+    assert result.counts["steps"] == 2
+    assert result.seconds == 2.0, "of this attempt"
+    assert result.details["examples_per_second"] == 16 / 2, "the second block, one step of 16 rows"
+
+
+def test_a_result_says_in_what_precision_it_was_trained():
+    assert train(unit("training.precision=bf16")).details["precision"] == "bf16"

@@ -2,6 +2,7 @@
 
 import json
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from flows.commands import options
+from mase.errors import ParamsError
 
 DEFAULT = "texts"
 
@@ -28,9 +30,12 @@ class ParserName(StrEnum):
 
     rules = "rules"
     learned = "learned"
+    factual_t5 = "factual-t5"
 
 
-Parser = Annotated[ParserName, typer.Option(help="Which parser.")]
+Parser = Annotated[
+    ParserName, typer.Option(help="Which parser; factual-t5 needs the package FactualSceneGraph.")
+]
 
 app = typer.Typer(
     cls=TextsByDefault,
@@ -48,7 +53,9 @@ def texts(
     parser: Parser = ParserName.rules,
 ) -> None:
     """Parse texts, one per line, into scene graphs."""
-    for graph in _parse_function(parser)(options.input_lines(file)):
+    from mase.scenegraph import parse_function
+
+    for graph in parse_function(parser.value)(options.input_lines(file)):
         if as_json:
             typer.echo(json.dumps(graph.to_json()))
         else:
@@ -69,10 +76,11 @@ def evaluate(
 ) -> None:
     """Score the parser on captions with gold graphs: set match, exact triples, SPICE, speed."""
     from mase.evaluation.scenegraph import SynonymLists, evaluate_parser, read_factual
+    from mase.scenegraph import parse_function
 
     rows = read_factual(file)
     lists = None if synonyms is None else SynonymLists.read(synonyms)
-    scores = evaluate_parser(rows, _parse_function(parser), synonyms=lists)
+    scores = evaluate_parser(rows, parse_function(parser.value), synonyms=lists)
     if as_json:
         typer.echo(json.dumps({"parser": parser.value, "file": file.name, **scores.to_json()}))
         return
@@ -92,47 +100,51 @@ def evaluate(
 
 @app.command("coverage")
 def coverage(
-    task: Annotated[str, typer.Option(help="Task: params/tasks/, or a YAML file.")],
-    profile: options.Profile = "demo",
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Files of CommonsenseQA, CommonGen or VQA questions, or with a text a line."),
+    ] = None,
+    task: Annotated[
+        list[str] | None, typer.Option(help="Task: params/tasks/, or a YAML file. May be repeated.")
+    ] = None,
     data_dir: options.DataDir = None,
     settings: options.Settings = [],  # noqa: B006
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Read at most so many texts of each set, evenly spaced.")
+    ] = None,
     most: Annotated[int, typer.Option(min=1, help="How many predicates to list.")] = 10,
     parser: Parser = ParserName.rules,
     as_json: options.AsJson = False,
 ) -> None:
-    """Report what the parser finds in a task's training texts: entities, relations, predicates."""
-    from mase.data.prepare import prepare
+    """Report what the parser finds in files and in tasks' training files, as a Markdown table.
+
+    With --json one object per set.
+    """
+    from mase.evaluation.scenegraph import texts_in
+    from mase.scenegraph import parse_function
+    from mase.scenegraph.coverage import HEADER, coverage, evenly_spaced
+
+    if not files and not task:
+        raise ParamsError("nothing to read: name files, or tasks with --task")
+    sources = [(name, partial(_training_texts, name, data_dir, settings)) for name in task or []]
+    sources += [("/".join(path.parts[-2:]), partial(texts_in, path)) for path in files or []]
+    parse = parse_function(parser.value)
+    for place, (name, read) in enumerate(sources):
+        texts = evenly_spaced(read(), sample)
+        found = coverage(parse(texts), most=most)
+        if place == 0 and not as_json:
+            typer.echo(f"parser: {parser.value}\n\n{HEADER}")
+        label = {"set": name, "parser": parser.value}
+        typer.echo(json.dumps(label | found.to_json()) if as_json else found.to_row(name))
+
+
+def _training_texts(task: str, data_dir: Path | None, settings: list[str]) -> list[str]:
+    """Return the different texts of a task's training file, all of them whatever the profile."""
+    from mase.data.prepare import read
     from mase.params import load_params
-    from mase.scenegraph.coverage import coverage as summarise
 
-    params = load_params(task, profile=profile, overrides=options.overrides(settings, (), data_dir))
-    unique = prepare(params.task, params.data).train.texts()
-    found = summarise(_parse_function(parser)(unique), most=most)
-    if as_json:
-        numbers = {
-            "texts": found.texts,
-            "without_entity": found.without_entity,
-            "entities": found.entities,
-            "attributes": found.attributes,
-            "relations": found.relations,
-            "predicates": dict(found.predicates),
-        }
-        typer.echo(json.dumps({"task": params.task.name, "parser": parser.value, **numbers}))
-        return
-    typer.echo(f"{params.task.name}: {found.texts} different training texts, parser: {parser.value}")
-    typer.echo(f"  without an entity    {found.without_entity:7.1%}")
-    typer.echo(f"  entities a text      {found.entities:7.2f}")
-    typer.echo(f"  attributes a text    {found.attributes:7.2f}")
-    typer.echo(f"  relations a text     {found.relations:7.2f}")
-    typer.echo("  predicates           " + ", ".join(f"{name} {count}" for name, count in found.predicates))
-
-
-def _parse_function(name: ParserName) -> Any:
-    if name is ParserName.learned:
-        from mase.scenegraph.learned import parse
-    else:
-        from mase.scenegraph import parse
-    return parse
+    params = load_params(task, overrides=options.overrides(settings, (), data_dir))
+    return read(params.task, params.data, "train")[0].texts()
 
 
 def register(app_: typer.Typer) -> None:

@@ -1,44 +1,17 @@
 """Allocation weights z over the modalities (Eq. 11) and their update at an E-step.
 
 z is one simplex vector (M,), shared by all instances, in the order of the run's
-modalities. Nothing here sees features or labels: it turns information into weights.
+modalities. Nothing here sees features or labels: information, or the responsibilities of
+a mixture, turn into weights.
 """
 
 import math
-from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from mase.errors import ParamsError, TrainingError
-from mase.modalities import MODALITIES
-
-
-def uniform_allocation(modalities: int) -> Float[Tensor, "modalities"]:
-    """Return the weights that a run starts with, 1/M each.
-
-    Raises:
-        ParamsError: there is no modality.
-    """
-    if modalities < 1:
-        raise ParamsError(f"an allocation needs at least one modality, got {modalities}")
-    return torch.full((modalities,), 1.0 / modalities)
-
-
-def one_hot(modality: str, modalities: Sequence[str] = MODALITIES) -> Float[Tensor, "modalities"]:
-    """Return the allocation that lets one modality through alone (z in {0, 1}, Eq. 4).
-
-    With it, h* of Eq. 1 is h^m, and the shared head gives p(y | h^m).
-
-    Raises:
-        ParamsError: the run has no such modality.
-    """
-    if modality not in modalities:
-        raise ParamsError(f"no modality {modality!r} in this run; it has {', '.join(modalities)}")
-    weights = torch.zeros(len(modalities))
-    weights[list(modalities).index(modality)] = 1.0
-    return weights
 
 
 def normalised_information(values: Float[Tensor, "modalities"]) -> Float[Tensor, "modalities"]:
@@ -81,7 +54,8 @@ def updated_allocation(
 
     Args:
         previous: weights that sum to one.
-        information: nats, clamped at 0.
+        information: nats, clamped at 0; of a mixture, mean responsibilities, which are normalised
+            already.
         floor: least weight of a modality in z_new, at most 1/M.
         ema: share of the old weights that is kept; 0 is the paper's plain Eq. 11.
 

@@ -5,9 +5,9 @@ came from. Randomness needs no state: each block of M-steps seeds itself (see
 `mase.em.loop`).
 """
 
+import hashlib
 import os
 import tempfile
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from mase.errors import CheckpointFormatError
 
-VERSION = 1
+VERSION = 2
 NAME = "checkpoint.pt"
+DIGEST_BYTES = 32
 
 
 def learned_state(model: nn.Module) -> dict[str, Tensor]:
@@ -45,15 +46,19 @@ def restore_learned_state(model: nn.Module, state: dict[str, Tensor], where: str
 
 
 def save(folder: Path, content: dict[str, Any]) -> None:
-    """Write the checkpoint atomically, replacing the last one."""
+    """Write the checkpoint atomically, replacing the last one; its last bytes are its SHA-256."""
     folder.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{NAME}.")
+    handle, name = tempfile.mkstemp(dir=folder, prefix=f".{NAME}.")
     os.close(handle)
+    temporary = Path(name)
     try:
         torch.save({"version": VERSION, **content}, temporary)
+        digest = _digest(temporary, temporary.stat().st_size)
+        with temporary.open("ab") as file:
+            file.write(digest)
         os.replace(temporary, folder / NAME)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -63,23 +68,38 @@ def load(folder: Path) -> dict[str, Any] | None:
     Debris of a write that was cut off is removed.
 
     Raises:
-        CheckpointFormatError: if it cannot be read or is of another version.
+        CheckpointFormatError: if the file is cut, if any byte of it changed, or if it is of
+            another version.
     """
     for debris in folder.glob(f".{NAME}.*"):
         debris.unlink(missing_ok=True)
     path = folder / NAME
     if not path.exists():
         return None
-    if not zipfile.is_zipfile(path):
-        raise CheckpointFormatError(f"{path} is torn or no checkpoint; delete it to start this run afresh")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, EOFError, ValueError) as cause:
-        raise CheckpointFormatError(
-            f"{path} cannot be read ({cause}); delete it to start this run afresh"
-        ) from cause
-    if not isinstance(content, dict) or content.get("version") != VERSION:
+    if not _is_whole(path):
+        raise CheckpointFormatError(f"{path} is damaged or no checkpoint; delete it to start this run afresh")
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    if content.get("version") != VERSION:
         raise CheckpointFormatError(
             f"{path} is not a version {VERSION} checkpoint; delete it to start this run afresh"
         )
     return content
+
+
+def _is_whole(path: Path) -> bool:
+    """Return whether the file ends in the SHA-256 of all that stands before it."""
+    size = path.stat().st_size - DIGEST_BYTES
+    if size <= 0:
+        return False
+    with path.open("rb") as file:
+        file.seek(size)
+        return file.read() == _digest(path, size)
+
+
+def _digest(path: Path, size: int) -> bytes:
+    """Return the SHA-256 of a file's first `size` bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(min(1 << 20, size - file.tell())):
+            digest.update(chunk)
+    return digest.digest()

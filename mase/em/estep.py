@@ -4,21 +4,21 @@ One pass without gradients over a held-out slice of the training set (never dev,
 test). Labels are used here and in the losses only; a forward pass has none.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from sklearn.linear_model import LogisticRegression, Ridge
 from torch import Tensor
 
 from mase.em.allocation import updated_allocation
 from mase.em.information import Information, classification_information, regression_information
-from mase.em.losses import responsibilities
+from mase.em.losses import log_likelihoods, mixture_loss, responsibilities
+from mase.em.probe import probe_logits
 from mase.modalities import Modality
 from mase.model.batch import Batch
-from mase.model.inference import device_of, evaluation_batches
+from mase.model.fusion import finite_log
+from mase.model.inference import device_of, in_row_order
 from mase.model.inputs import Inputs
 from mase.model.mase import MaseModel
 from mase.params import Params
@@ -68,36 +68,41 @@ class SliceOutput:
         logits: (N, C) fused prediction, in evaluation mode.
         pre, post: (N, M, C) the shared head on each modality alone, before and after the graph.
         features: (N, M, D) the features that `allocation.features` names.
-        gate: (N, M) log g_m(x), mixture objective only.
+        modality_logits, gate: (N, M, C) and (N, M), the mixture's p(y | h_hat^m) and log g_m(x);
+            mixture objective only.
     """
 
     logits: Float[Tensor, "N C"]
     pre: Float[Tensor, "N M C"]
     post: Float[Tensor, "N M C"]
     features: Float[Tensor, "N M D"]
-    gate: Float[Tensor, "N M"] | None
+    modality_logits: Float[Tensor, "N M C"] | None = None
+    gate: Float[Tensor, "N M"] | None = None
 
 
 @torch.no_grad()
 def answers(model: MaseModel, rows: Labelled, batch_size: int) -> SliceOutput:
-    """Run the model over a slice, each modality alone and all together."""
+    """Run the model over a slice, each modality alone and all together, in evaluation mode."""
     model.eval()
     which = model.params.allocation.features
-    parts: dict[str, list[Tensor]] = {k: [] for k in ("logits", "pre", "post", "features", "gate")}
-    batches = evaluation_batches(rows.lengths, batch_size)
-    for indices in batches:
+
+    def answer(indices: np.ndarray) -> dict[str, Tensor]:
         output = model(rows.batch(indices).to(device_of(model)))
-        parts["logits"].append(output.logits)
-        parts["pre"].append(model.modality_logits(output.pre))
-        parts["post"].append(model.modality_logits(output.post))
-        parts["features"].append(output.pre if which == "pre" else output.post)
-        if output.gate is not None:
-            parts["gate"].append(output.gate)
-    back = torch.from_numpy(np.argsort(np.concatenate(batches)))
-    joined = {k: torch.cat(v).float().cpu()[back] for k, v in parts.items() if v}
-    return SliceOutput(
-        joined["logits"], joined["pre"], joined["post"], joined["features"], joined.get("gate")
-    )
+        found = {
+            "logits": output.logits,
+            "pre": model.modality_logits(output.pre),
+            "post": model.modality_logits(output.post),
+            "features": output.pre if which == "pre" else output.post,
+            "modality_logits": output.modality_logits,
+            "gate": output.gate,
+        }
+        return {
+            k: v.to(torch.promote_types(v.dtype, torch.float32)).cpu()
+            for k, v in found.items()
+            if v is not None
+        }
+
+    return SliceOutput(**in_row_order(rows.lengths, batch_size, answer))
 
 
 def _information(
@@ -125,67 +130,72 @@ def estimate(
     }
 
 
-def probe_logits(
-    params: Params, features: Float[Tensor, "N M D"], labels: Tensor, queries: Float[Tensor, "Q M D"]
-) -> Float[Tensor, "Q M C"]:
-    """Return answers of a linear probe per modality, fitted on some rows and asked on others.
-
-    The alternative to the shared head (`allocation.head: probe`): logistic regression on
-    standardised features, or ridge regression; the model is not touched.
-    """
-    columns = []
-    scale = features.std(0) + 1e-6
-    centre = features.mean(0)
-    fitted, asked = ((features - centre) / scale).numpy(), ((queries - centre) / scale).numpy()
-    for i in range(features.shape[1]):
-        if params.task.family == "regression":
-            answer = Ridge(alpha=10.0).fit(fitted[:, i], labels.numpy()).predict(asked[:, i])[:, None]
-        else:
-            answer = _log_probabilities(fitted[:, i], labels.numpy(), asked[:, i], len(params.task.labels))
-        columns.append(torch.from_numpy(answer).float())
-    return torch.stack(columns, dim=1)
-
-
-def _log_probabilities(
-    features: np.ndarray, labels: np.ndarray, asked: np.ndarray, classes: int
-) -> np.ndarray:
-    probe = LogisticRegression(C=0.1, max_iter=200).fit(features, labels)
-    result = np.full((len(asked), classes), -20.0)
-    result[:, probe.classes_] = probe.predict_log_proba(asked)
-    return result
-
-
 @dataclass(frozen=True)
 class EStep:
-    """What one E-step found: weights (M,), information by modality, before and after the graph."""
+    """What one E-step found.
+
+    Attributes:
+        allocation: (M,) the new weights.
+        information, pre, post: by modality; as the params name it, before and after the graph.
+        objective: mean log likelihood of the rows under the old weights, nats.
+        gate_centre: (M,) of a mixture, the centre of the gate that goes with the new weights.
+    """
 
     allocation: Tensor
     information: dict[Modality, Information]
     pre: dict[Modality, Information]
     post: dict[Modality, Information]
     objective: float
+    gate_centre: Tensor | None = None
 
 
-def log_likelihood(params: Params, logits: Tensor, labels: Tensor, deviation: float) -> float:
-    """Return the mean log p(y | x) of the slice in nats; Gaussian of the labels' deviation for scores."""
-    if params.task.family == "regression":
-        return float(-0.5 * ((logits.squeeze(-1) - labels) / deviation).square().mean())
-    return float(-torch.nn.functional.cross_entropy(logits, labels))
+def log_likelihood(output: SliceOutput, labels: Tensor, model: MaseModel) -> float:
+    """Return the mean log p(y | x) of the slice in nats, with all constants.
+
+    The mixture's own where that is the objective; else of the fused prediction. A score's
+    density is per unit of the label: Gaussian, with the deviation of the training labels
+    around the fused prediction, with the learnt one around those of a mixture.
+    """
+    sigma = _sigma(model)
+    if output.gate is not None and output.modality_logits is not None:
+        outputs = _scores_or_logits(model, output.modality_logits)
+        return -float(mixture_loss(output.gate, outputs, labels, sigma=sigma))
+    alone = output.logits.unsqueeze(1)
+    return float(log_likelihoods(_scores_or_logits(model, alone), labels, sigma).mean())
 
 
-def _mixture_weights(params: Params, output: SliceOutput, labels: Tensor, model: MaseModel) -> Tensor:
-    """Return the mean responsibility of each modality, the EM update of the mixing weights (Eq. 5)."""
-    assert output.gate is not None
-    if params.task.family == "classification":
-        return responsibilities(output.gate, output.post, labels).mean(0)
-    mean, deviation = model.head.mean.cpu(), model.head.deviation.cpu()
-    assert model.log_sigma is not None
-    scores, targets = (output.post.squeeze(-1) - mean) / deviation, (labels - mean) / deviation
-    return responsibilities(output.gate, scores, targets, sigma=model.log_sigma.detach().exp().cpu()).mean(0)
+def _sigma(model: MaseModel) -> Tensor | None:
+    """Return the standard deviation of p(y | x) in label units; None for classes."""
+    if model.params.task.family == "classification":
+        return None
+    deviation = model.head.deviation.cpu()
+    return deviation if model.log_sigma is None else deviation * model.log_sigma.detach().exp().cpu()
+
+
+def _scores_or_logits(model: MaseModel, outputs: Float[Tensor, "N M C"]) -> Float[Tensor, "N M *C"]:
+    return outputs if model.params.task.family == "classification" else outputs.squeeze(-1)
+
+
+def _mixture_step(
+    output: SliceOutput, labels: Tensor, model: MaseModel
+) -> tuple[Float[Tensor, "M"], Float[Tensor, "M"]]:
+    """Return the means of the gate g and of the responsibilities r, from the mixture's own answers (Eq. 5).
+
+    For g = softmax(log z + a) and fixed a, changing z to z' changes Q = mean_i r_i . log g_i by
+    r . log(z'/z) - mean_i log(g_i . z'/z) >= r . log(z'/z) - log(g . z'/z), by Jensen, r and g
+    now the means; the right side is largest, KL(r || g) >= 0, at z' ~ z r / g, one step of
+    generalised iterative scaling. Shifting a so that z = g leaves every g_i as it is, and then
+    z' = r, the mean responsibility, as in a mixture where a = 0. Part of the way there
+    (`allocation.ema`) raises Q as well; `allocation.floor` need not.
+    """
+    assert output.gate is not None and output.modality_logits is not None
+    outputs = _scores_or_logits(model, output.modality_logits)
+    posterior = responsibilities(output.gate, outputs, labels, sigma=_sigma(model))
+    return output.gate.exp().mean(0), posterior.mean(0)
 
 
 def e_step(model: MaseModel, estimation: Labelled, training: Labelled, prior: Tensor | None) -> EStep:
-    """Estimate the allocation with Theta fixed (Eqs. 5, 10, 11).
+    """Estimate the allocation with Theta fixed (Eqs. 5, 10, 11): from information, or by EM for a mixture.
 
     Args:
         estimation: the rows the information is measured on.
@@ -201,17 +211,21 @@ def e_step(model: MaseModel, estimation: Labelled, training: Labelled, prior: Te
         seen = answers(model, training, params.training.eval_batch_size)
         logits = probe_logits(params, seen.features, training.labels, output.features)
         information = estimate(params, logits, estimation.labels, prior)
-    objective = log_likelihood(params, output.logits, estimation.labels, float(model.head.deviation))
-    if params.m_objective == "mixture":
-        allocation = _mixture_weights(params, output, estimation.labels, model)
+    objective = log_likelihood(output, estimation.labels, model)
+    floor, ema = params.allocation.floor, params.allocation.ema
+    before, centre = model.allocation.cpu(), None
+    if model.mixture_gate is not None:
+        gate, values = _mixture_step(output, estimation.labels, model)
+        centre = model.mixture_gate.centre.cpu() + finite_log(gate) - finite_log(before)
+        before = gate
     else:
-        allocation = _allocation(model, information, params.modalities)
-    return EStep(allocation, information, pre, post, objective)
+        values = torch.tensor([information[m].value for m in params.modalities])
+    allocation = updated_allocation(before, values, floor=floor, ema=ema)
+    return EStep(allocation, information, pre, post, objective, centre)
 
 
-def _allocation(
-    model: MaseModel, information: dict[Modality, Information], modalities: Sequence[Modality]
-) -> Tensor:
-    allocation = model.params.allocation
-    values = torch.tensor([information[m].value for m in modalities])
-    return updated_allocation(model.allocation.cpu(), values, floor=allocation.floor, ema=allocation.ema)
+def store(model: MaseModel, found: EStep) -> None:
+    """Put what an E-step found into the model."""
+    model.allocation.copy_(found.allocation)
+    if model.mixture_gate is not None and found.gate_centre is not None:
+        model.mixture_gate.centre.copy_(found.gate_centre)

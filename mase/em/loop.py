@@ -20,7 +20,7 @@ from mase import seeds
 from mase.em import checkpoint
 from mase.em.allocation import collapsed
 from mase.em.batching import training_batches
-from mase.em.estep import EStep, Labelled, e_step
+from mase.em.estep import EStep, Labelled, e_step, store
 from mase.em.mstep import Optimiser, gradient_norms, m_step_losses
 from mase.errors import CheckpointFormatError, TrainingError
 from mase.model.build import AnyModel
@@ -28,7 +28,7 @@ from mase.model.inference import device_of
 from mase.model.mase import MaseModel
 from mase.params import Params
 
-VERSION = 1
+VERSION = 2  # raise it when the same params train another model
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,9 @@ class Trainer:
         advance: called after every optimiser step with (step, total).
         score: evaluates the current model for a study.
 
+    Attributes:
+        first_step: the first optimiser step of this attempt; above 0 once `run` has resumed.
+
     Raises:
         TrainingError: if there are no training rows.
     """
@@ -108,6 +111,7 @@ class Trainer:
         self.total_steps = min(steps, params.training.max_steps or steps)
         self.optimiser = Optimiser(model, params.training, self.total_steps)
         self.history: list[Iteration] = []
+        self.first_step = 0
         self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
 
     def run(self) -> list[Iteration]:
@@ -125,8 +129,8 @@ class Trainer:
         """Measure; from t = 2 on, set the allocation."""
         before = self.model.allocation.clone()
         found = self._estimate()
-        if found is not None and t > 1 and not self._converged():
-            self.model.allocation.copy_(found.allocation.to(before))
+        if isinstance(self.model, MaseModel) and found is not None and t > 1 and not self._converged():
+            store(self.model, found)
         return self._measure(t, block, found, float((self.model.allocation - before).abs().sum()))
 
     def _estimate(self) -> EStep | None:
@@ -166,7 +170,7 @@ class Trainer:
         """Run the optimiser steps of block t with the allocation fixed (Eq. 9)."""
         seeds.seed_everything(seeds.derive(self.params.seed, f"block/{t}"))
         self.model.train()
-        start, end = ((i * self.total_steps) // self.iterations for i in (t - 1, t))
+        start, end = self._start(t), self._start(t + 1)
         sums: dict[str, float] = {}
         for step in range(start, end):
             indices = self._batch(step)
@@ -180,6 +184,10 @@ class Trainer:
         if end == start:
             return Block()
         return Block({k: v / (end - start) for k, v in sums.items()}, gradient_norms(self.model))
+
+    def _start(self, t: int) -> int:
+        """Return the optimiser step that block t begins with."""
+        return (t - 1) * self.total_steps // self.iterations
 
     def _batch(self, step: int) -> np.ndarray:
         epoch, position = divmod(step, self.batches_per_epoch)
@@ -230,4 +238,5 @@ class Trainer:
         checkpoint.restore_learned_state(self.model, content["model"], str(self.state))
         self.optimiser.restore(content["optimiser"])
         self.history = [Iteration(**i) for i in content["history"]]
+        self.first_step = self._start(len(self.history))
         return len(self.history)

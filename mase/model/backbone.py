@@ -4,7 +4,8 @@ h^text of Section 3.1 is the pooled last state. Any Hugging Face encoder (or the
 of an encoder-decoder) fits; what differs between families, namely pooling and padding
 side, is in `params/backbones/*.yaml` and in the tokenizer.
 
-Only the backbone runs under autocast (`Backbone.autocast`); what comes after is float32.
+Only the backbone, and only while it trains, runs under autocast (`Backbone.autocast`); what comes
+after, and all that E-step and evaluation ask, is float32.
 
 With `freeze_layers: k` the model is cut into a lower part (embeddings and k layers,
 frozen, in evaluation mode) whose output can be computed once per row, and an upper part
@@ -146,9 +147,10 @@ class Backbone(nn.Module):
     def frozen_states(
         self, ids: Int[Tensor, "B L"], mask: Bool[Tensor, "B L"], types: Int[Tensor, "B L"]
     ) -> Float[Tensor, "B L W"]:
-        """Return the frozen part's output, a constant of the row."""
+        """Return the frozen part's output in float32, a constant of the row: no autocast, cached or not."""
         assert self.lower is not None
-        return _call(self.lower, mask, types, input_ids=ids)
+        with torch.autocast(ids.device.type, enabled=False):
+            return _call(self.lower, mask, types, input_ids=ids)
 
     def forward(
         self,
@@ -161,7 +163,9 @@ class Backbone(nn.Module):
 
         `frozen` is the cached output of `frozen_states`, if there is one.
         """
-        with torch.autocast(ids.device.type, self.autocast, enabled=self.autocast is not None):
+        with torch.autocast(
+            ids.device.type, self.autocast, enabled=self.training and self.autocast is not None
+        ):
             if self.lower is None:
                 states = _call(self.encoder, mask, types, input_ids=ids)
             else:

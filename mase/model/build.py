@@ -1,6 +1,7 @@
 """The one place that decides which module a run's params mean."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,7 +15,7 @@ from mase.model.backbone import Backbone
 from mase.model.heads import Head, hidden_width_for
 from mase.model.mase import MaseModel, fusion_width
 from mase.model.preparation import Fitted
-from mase.params import ContrastiveParams, FusionParams, GraphParams, Params
+from mase.params import FusionParams, Params
 from mase.scenegraph import RelationInventory
 
 AnyModel = MaseModel | MultimodalProxyBaseline | TowerWithHead
@@ -32,9 +33,14 @@ def build_model(params: Params, fitted: Fitted, architecture: Path | None = None
     added to them start from the same weights. `architecture` is the folder of a saved
     backbone config, for a model whose weights will be loaded.
 
+    With `head.match_parameters_of` the model is text alone under a wide head; graph, fusion
+    and contrastive loss of the params then only say what the head is matched to.
+
     Raises:
-        ParamsError: if the text enters by identity at another width than the backbone's.
+        ParamsError: if the text enters by identity at another width than the backbone's, or a
+            matched head is asked of anything but text alone, or lacks the graph of full MASE.
     """
+    _check_matched_head(params)
     seeds.seed_everything(seeds.derive(params.seed, "initialisation"))
     widths: dict[Modality, int] = {m: len(s.mean) for m, s in fitted.sentence.items()}
     outputs = outputs_of(params)
@@ -42,6 +48,8 @@ def build_model(params: Params, fitted: Fitted, architecture: Path | None = None
         (modality,) = params.modalities
         return TowerWithHead(_head(params, fitted, widths[modality], outputs), modality)
     backbone = Backbone(params.backbone, architecture)
+    if params.head.match_parameters_of is not None:
+        params = _text_alone(params, backbone.width)
     if params.method == "mpb":
         head = _head(params, fitted, MultimodalProxyBaseline.width(backbone, widths), outputs)
         return MultimodalProxyBaseline(backbone, head, params.modalities)
@@ -57,11 +65,23 @@ def build_model(params: Params, fitted: Fitted, architecture: Path | None = None
 
 
 def _head(params: Params, fitted: Fitted, width: int, outputs: int) -> Head:
-    head = params.head
-    if head.match_parameters_of == "mase":
-        budget = full_mase_parameters(params, width, outputs)
-        head = head.model_copy(update={"hidden": hidden_width_for(budget, width, outputs)})
-    return Head(width, outputs, head, fitted.label_mean, fitted.label_deviation)
+    return Head(width, outputs, params.head, fitted.label_mean, fitted.label_deviation)
+
+
+def _check_matched_head(params: Params) -> None:
+    full = params.method == "mase" and params.modalities == ("text",) and params.graph is not None
+    if params.head.match_parameters_of is not None and not full:
+        raise ParamsError(
+            "head.match_parameters_of: the matched head is for text alone, and the params must say what full "
+            "MASE is; take controls/matched_head over methods/mase, not over methods/text or an ablation"
+        )
+
+
+def _text_alone(params: Params, width: int) -> Params:
+    """Return the params of text alone whose head has as many parameters as full MASE adds to the backbone."""
+    hidden = hidden_width_for(full_mase_parameters(params, width), width, outputs_of(params))
+    head = params.head.model_copy(update={"hidden": hidden, "match_parameters_of": None})
+    return params.model_copy(update={"head": head, "graph": None, "fusion": FusionParams()})
 
 
 class _BackboneWidth(nn.Module):
@@ -72,28 +92,26 @@ class _BackboneWidth(nn.Module):
         self.width = width
 
 
-def full_mase_parameters(params: Params, width: int, outputs: int) -> int:
-    """Return how many parameters full MASE adds to the backbone, head included.
+def full_mase_parameters(params: Params, width: int) -> int:
+    """Return how many parameters the run's full MASE adds to a backbone of this width, head included.
 
-    Used by the parameter-matched control. Proxy widths come from the towers' params, and
-    graph, fusion and contrastive head are the ones of the default preset.
+    All towers of the params count, with the graph, fusion and contrastive head of the params,
+    which are the preset's. The mixture gate of the preset `em` does not: the control trains
+    text alone, without a mixture.
     """
+    assert params.graph is not None
     siamese = params.has_pairs and params.proxies.pair_mode == "siamese"
+    sources = 2 if params.graph.entity_proxy == "both" else 1
     towers: dict[Modality, int] = {m: t.output_width for m, t in params.towers.items()}
     proxies: dict[Modality, int] = {m: (4 if siamese else 1) * w for m, w in towers.items()}
-    graph = GraphParams()
-    full = params.model_copy(
-        update={
-            "modalities": ("text", *towers),
-            "graph": graph,
-            "fusion": FusionParams(),
-            "contrastive": ContrastiveParams(),
-        }
-    )
-    relations = len(RelationInventory([], graph.predicates))
+    nodes: dict[Modality, int] = {m: sources * w for m, w in towers.items()}
+    full = params.model_copy(update={"modalities": ("text", *towers)})
+    relations = len(RelationInventory([], params.graph.predicates))
     with torch.device("meta"):
-        head = Head(width, outputs, params.head.model_copy(update={"match_parameters_of": None}))
-        model = MaseModel(full, _BackboneWidth(width), head, proxies, towers, relations)  # type: ignore[arg-type]
+        backbone: Any = _BackboneWidth(width)
+        head_params = params.head.model_copy(update={"match_parameters_of": None})
+        head = Head(fusion_width(params, backbone), outputs_of(params), head_params)
+        model = MaseModel(full, backbone, head, proxies, nodes, relations)
     return sum(p.numel() for p in model.parameters())
 
 

@@ -18,8 +18,10 @@ _CACHE: OrderedDict[str, Tensor] = OrderedDict()
 def cache_frozen_states(backbone: Backbone, inputs: Inputs, seed: int, batch_size: int = 64) -> None:
     """Give the inputs the (T, W) output of the frozen layers for all their tokens.
 
-    The states are kept in the process, at most 1.5 GB of them, the oldest going first; a
-    set of rows that alone is larger is not cached, and its batches run the frozen layers.
+    For later runs the process keeps at most `BUDGET_BYTES` of states, those that were used
+    longest ago going first. Inputs keep their own states for as long as they live, evicted or
+    not, so a run holds at most that much per split on top. A set of rows that alone is larger
+    is not cached, and its batches run the frozen layers.
     """
     tokens = inputs.tokens
     if backbone.lower is None or tokens is None:

@@ -1,4 +1,4 @@
-"""How the modalities meet: projections to one width, and the weighted sum of Eq. 1."""
+"""How the modalities meet: projections to one width, the weighted sum of Eq. 1, the mixture's gate."""
 
 from collections.abc import Mapping, Sequence
 
@@ -42,8 +42,12 @@ class ModalityProjection(nn.Module):
         columns = []
         for m in self.modalities:
             features = text.float() if m == "text" else proxies[m]
-            columns.append(self.project[m](features) if m in self.project else features)
+            columns.append(self._project(m, features) if m in self.project else features)
         return torch.stack(columns, dim=1)
+
+    def _project(self, modality: Modality, features: Float[Tensor, "B d"]) -> Float[Tensor, "B D"]:
+        dtype = next(self.project[modality].parameters()).dtype  # proxies are stored in float32
+        return self.project[modality](features.to(dtype))
 
 
 class GraphResidual(nn.Module):
@@ -119,3 +123,31 @@ class WeightedSum(nn.Module):
         A gate's size is no information, its sign is.
         """
         return features * torch.sign(self.gates())[None, :, None]
+
+
+class MixtureGate(nn.Module):
+    """log g(x) of the mixture: g(x) = softmax(log z + a(x)), a(x) = W h_hat(x) - centre; no label.
+
+    Reading of the paper, beyond it: a moves the prior z per text and starts at 0. A constant
+    in a could do all that z does, and z would then say nothing about a modality. So an
+    E-step puts the centre where z is the mean of g (`mase.em.estep`).
+    """
+
+    centre: Tensor
+
+    def __init__(self, modalities: int, width: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(modalities, modalities * width))
+        self.register_buffer("centre", torch.zeros(modalities))
+
+    def forward(
+        self, features: Float[Tensor, "B M D"], allocation: Float[Tensor, "M"]
+    ) -> Float[Tensor, "B M"]:
+        """Return log g."""
+        moves = nn.functional.linear(features.flatten(1), self.weight) - self.centre
+        return (finite_log(allocation) + moves).log_softmax(-1)
+
+
+def finite_log(weights: Float[Tensor, "M"]) -> Float[Tensor, "M"]:
+    """Return the logarithm, very small but finite where a weight is 0."""
+    return weights.clamp_min(torch.finfo(weights.dtype).tiny).log()

@@ -1,5 +1,7 @@
 """Predictions over a whole split: no labels, no dependence on batch size or order."""
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -20,11 +22,27 @@ def evaluation_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
 
 
+def in_row_order(
+    lengths: np.ndarray, batch_size: int, answer: Callable[[np.ndarray], Mapping[str, Tensor]]
+) -> dict[str, Tensor]:
+    """Ask for batches of rows of like length; return the named answers joined, in the rows' order.
+
+    Args:
+        lengths: (n,) token counts.
+        answer: takes the indices of a batch's rows; every tensor it returns has a row per index.
+    """
+    batches = evaluation_batches(lengths, batch_size)
+    parts = [answer(indices) for indices in batches]
+    back = torch.from_numpy(np.argsort(np.concatenate(batches)))
+    return {name: torch.cat([part[name] for part in parts])[back] for name in parts[0]}
+
+
 @torch.no_grad()
 def predict_logits(model: AnyModel, inputs: Inputs, batch_size: int) -> Float[Tensor, "N C"]:
     """Return the fused prediction of every row, in the rows' order."""
     model.eval()
-    batches = evaluation_batches(inputs.lengths, batch_size)
-    logits = [model(inputs.batch(b).to(device_of(model))).logits.float().cpu() for b in batches]
-    back = torch.from_numpy(np.argsort(np.concatenate(batches)))
-    return torch.cat(logits)[back]
+
+    def answer(indices: np.ndarray) -> dict[str, Tensor]:
+        return {"logits": model(inputs.batch(indices).to(device_of(model))).logits.float().cpu()}
+
+    return in_row_order(inputs.lengths, batch_size, answer)["logits"]

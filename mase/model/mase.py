@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -10,7 +12,7 @@ from torch import Tensor, nn
 from mase.modalities import Modality
 from mase.model.backbone import Backbone
 from mase.model.batch import Batch
-from mase.model.fusion import GraphResidual, ModalityProjection, WeightedSum
+from mase.model.fusion import GraphResidual, MixtureGate, ModalityProjection, WeightedSum
 from mase.model.heads import Head
 from mase.model.mssg import SceneGraphInjection
 from mase.params import Params
@@ -25,8 +27,8 @@ class MaseOutput:
             probabilities (or the mean) of the mixture.
         pre, post: (B, M, D) features h^m before and h_hat^m after the graph.
         contrastive: (B, M, Dc) what Eq. 8 compares.
-        modality_logits: (B, M, C) p(y | h^m) per modality, of `post`; mixture objective only.
-        gate: (B, M) log g_m(x); mixture objective only.
+        modality_logits: (B, M, C) p(y | h_hat^m) per modality; mixture objective only.
+        gate: (B, M) log g_m(x), the prior z moved by the gate; mixture objective only.
     """
 
     logits: Float[Tensor, "B C"]
@@ -40,6 +42,9 @@ class MaseOutput:
 class MaseModel(nn.Module):
     """The full model; text-only, the ablations and the controls are params of it.
 
+    With `m_objective: mixture`, p(y | x) = sum_m g_m(x) p(y | h_hat^m), in training and at test,
+    with z in the gate g as its prior (`MixtureGate`).
+
     Args:
         params: the run's params.
         backbone: the language model.
@@ -51,6 +56,7 @@ class MaseModel(nn.Module):
     """
 
     allocation: Tensor
+    reading: tuple[Any, Any] | None = None  # `Fitted` and tokenizer, of a model that was loaded
 
     def __init__(
         self,
@@ -80,10 +86,23 @@ class MaseModel(nn.Module):
             )
         self.mixture_gate = self.log_sigma = None
         if params.m_objective == "mixture":
-            self.mixture_gate = nn.Linear(len(self.modalities) * width, len(self.modalities))
+            self.mixture_gate = MixtureGate(len(self.modalities), width)
             self.log_sigma = nn.Parameter(torch.zeros(()))
         count = len(self.modalities)
         self.register_buffer("allocation", torch.full((count,), 1.0 / count))
+
+    @classmethod
+    def from_pretrained(cls, folder: Path | str) -> "MaseModel":
+        """Load a trained model; see `mase.model.pretrained.model_from_pretrained`."""
+        from mase.model.pretrained import model_from_pretrained
+
+        return model_from_pretrained(folder)
+
+    def save_pretrained(self, folder: Path | str) -> None:
+        """Write a model that was loaded; see `mase.model.pretrained.save_model`."""
+        from mase.model.pretrained import save_model
+
+        save_model(self, folder)
 
     def features(self, batch: Batch) -> tuple[Float[Tensor, "B M D"], Float[Tensor, "B M D"]]:
         """Return h^m and h_hat^m of a batch."""
@@ -103,7 +122,7 @@ class MaseModel(nn.Module):
             contrastive = torch.stack(columns, dim=1)
         if self.mixture_gate is None:
             return MaseOutput(self.head(self.sum(post, self.allocation)), pre, post, contrastive)
-        gate = self.mixture_gate(post.flatten(1)).log_softmax(-1)  # (B, M)
+        gate = self.mixture_gate(post, self.allocation)  # (B, M)
         alone = self.head(post)  # (B, M, C)
         return MaseOutput(self._mixture(gate, alone), pre, post, contrastive, alone, gate)
 

@@ -1,17 +1,20 @@
 """From rows to model inputs: run the parser and the towers once, tokenise, standardise.
 
 What is fitted here (predicate inventory, feature scale) is fitted on the training rows
-and kept with the model, so that new texts are read in the same way.
+and kept with the model, so that new texts are read in the same way. Labels are read for
+the mean and deviation of a regression task only; no input depends on them.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from mase import seeds
+from mase.artifacts import digest_of
 from mase.data import Rows
 from mase.modalities import Modality
 from mase.model.features import Standardiser, joined, sentence_features, texts_to_encode, unit
@@ -49,6 +52,19 @@ class Tables:
     graphs: GraphTable | None
 
 
+@dataclass(frozen=True)
+class Aligned:
+    """One split's tokens, and its scene graphs placed on them.
+
+    Attributes:
+        tokens: None for a method without a backbone.
+        nodes: None without MSSG.
+    """
+
+    tokens: TokenTable | None
+    nodes: GraphNodes | None
+
+
 def proxy_modalities(params: Params) -> list[Modality]:
     """Return the modalities other than text, in order."""
     return [m for m in params.modalities if m != "text"]
@@ -59,13 +75,14 @@ def extract_all(
 ) -> Tables:
     """Run each tower over the sentences and, where the graph asks for it, the entity phrases.
 
+    A random tower is drawn from the run's seed, so that seeds differ in the tower as well.
     `root` is the artifact store, by default the one under `$MASE_HOME`.
     """
     texts = texts_to_encode(rows, params.proxies.pair_mode)
     sentences: dict[Modality, ProxyTable] = {}
     phrases: dict[Modality, ProxyTable] = {}
     for modality in proxy_modalities(params):
-        tower = build_tower(params.towers[modality])
+        tower = build_tower(params.towers[modality], params.seed)
         sentences[modality] = extract_proxies(tower, texts, overflow=params.proxies.overflow, root=root)
         if graphs is not None and params.graph is not None and params.graph.entity_proxy != "sentence":
             prompt = params.towers[modality].entity_prompt
@@ -82,8 +99,11 @@ def parse_all(
     inventory: RelationInventory | None = None,
     root: Path | None = None,
 ) -> GraphTable | None:
-    """Parse every sentence; the relation inventory is given, or made from the training sentences."""
-    if params.graph is None:
+    """Parse every sentence; the relation inventory is given, or made from the training sentences.
+
+    None without MSSG, and for the matched head, where `graph` is of the model it is matched to.
+    """
+    if params.graph is None or params.head.match_parameters_of is not None:
         return None
     return build_graphs(
         sorted({t for part in rows for t in part.texts()}),
@@ -91,40 +111,49 @@ def parse_all(
         inventory_texts=train.texts() if inventory is None and train is not None else None,
         predicates=params.graph.predicates,
         relation_nodes=params.graph.relation_nodes,
+        parser=params.graph.parser,
         root=root,
     )
 
 
-def _row_permutation(params: Params, rows: Rows) -> np.ndarray:
-    """Return which row's proxies each row gets: its own, or a seeded other one's (the placebo)."""
-    order = np.arange(len(rows))
-    if params.proxies.shuffle:
-        order = seeds.numpy_generator(params.data.split_seed, f"shuffle/{rows.digest()}").permutation(order)
+def align(params: Params, tables: Tables, rows: Rows, tokenizer: PreTrainedTokenizerBase | None) -> Aligned:
+    """Tokenise a split, and find the tokens of its graphs' nodes."""
+    if tokenizer is None:
+        return Aligned(None, None)
+    tokens = tokenise(tokenizer, rows, params.backbone.max_length)
+    return Aligned(tokens, None if tables.graphs is None else graph_nodes(tables.graphs, tokens, rows))
+
+
+def donors(params: Params, rows: Rows, kind: Literal["rows", "nodes"], count: int) -> np.ndarray:
+    """Return whose proxy each of a split's `count` rows or nodes gets, (count,): its own, or the placebo.
+
+    With `proxies.shuffle` all stand on one random cycle and each takes its neighbour's: none
+    keeps its own, and two nodes with the same phrase get unrelated vectors. The cycle follows
+    from `data.split_seed` and the ids of the rows, not from labels or batches. A single row
+    has no other to take from: it, and its nodes, keep their own.
+    """
+    order = np.arange(count)
+    if params.proxies.shuffle and len(rows) > 1:
+        name = f"shuffle/{kind}/{digest_of(list(rows.ids))}"
+        cycle = seeds.numpy_generator(params.data.split_seed, name).permutation(count)
+        order[cycle] = np.roll(cycle, 1)
     return order
 
 
-def _phrase_permutation(params: Params, phrases: Sequence[str]) -> np.ndarray:
-    order = np.arange(len(phrases))
-    if params.proxies.shuffle:
-        order = seeds.numpy_generator(params.data.split_seed, "shuffle/phrases").permutation(order)
-    return order
-
-
-def _sentence_index(
-    table: ProxyTable, rows: Rows, nodes: GraphNodes, pair_mode: str, order: np.ndarray
-) -> np.ndarray:
-    """Return, for each node, the row of the table that holds its own sentence's vector."""
+def _sentence_index(params: Params, table: ProxyTable, rows: Rows, nodes: GraphNodes) -> np.ndarray:
+    """Return, for each node, where the table holds its sentence's vector (in the placebo, its donor's)."""
     first = rows.texts_a
     second = rows.texts_b if rows.texts_b is not None else rows.texts_a
-    if rows.texts_b is not None and pair_mode == "joined":
+    if rows.texts_b is not None and params.proxies.pair_mode == "joined":
         first = second = tuple(joined(a, b) for a, b in zip(rows.texts_a, rows.texts_b, strict=True))
-    per_row = np.stack([table.rows(first), table.rows(second)], axis=1)[order]
+    per_row = np.stack([table.rows(first), table.rows(second)], axis=1)
+    per_row = per_row[donors(params, rows, "rows", len(rows))]
     instance = np.repeat(np.arange(len(rows)), np.diff(nodes.pointer))
     return per_row[instance, nodes.sentence]
 
 
 def _node_sources(
-    params: Params, tables: Tables, rows: Rows, nodes: GraphNodes, order: np.ndarray
+    params: Params, tables: Tables, rows: Rows, nodes: GraphNodes
 ) -> list[tuple[dict[Modality, np.ndarray], np.ndarray]]:
     """Return (vectors per modality, index of each node) for every source that `entity_proxy` names."""
     assert params.graph is not None and tables.graphs is not None
@@ -133,30 +162,28 @@ def _node_sources(
         return []
     sources = []
     if params.graph.entity_proxy in ("phrase", "both"):
-        shuffled = _phrase_permutation(params, tables.graphs.phrases)
         vectors: dict[Modality, np.ndarray] = {}
         for m in modalities:
             prompt = params.towers[m].entity_prompt
             rows_of_phrases = tables.phrases[m].rows([prompt.format(p) for p in tables.graphs.phrases])
-            vectors[m] = unit(tables.phrases[m].vectors()[rows_of_phrases[shuffled]])
-        sources.append((vectors, nodes.phrase))
+            vectors[m] = unit(tables.phrases[m].vectors()[rows_of_phrases])
+        sources.append((vectors, nodes.phrase[donors(params, rows, "nodes", len(nodes.phrase))]))
     if params.graph.entity_proxy in ("sentence", "both"):
-        index = _sentence_index(tables.sentences[modalities[0]], rows, nodes, params.proxies.pair_mode, order)
+        index = _sentence_index(params, tables.sentences[modalities[0]], rows, nodes)
         sources.append(({m: unit(tables.sentences[m].vectors()) for m in modalities}, index))
     return sources
 
 
-def fit(params: Params, tables: Tables, train: Rows, tokens: TokenTable | None) -> Fitted:
-    """Fit the feature scales and label statistics on the training rows."""
+def fit(params: Params, tables: Tables, train: Rows, aligned: Aligned) -> Fitted:
+    """Fit the feature scales and label statistics on the training rows, which `align` gave `aligned` for."""
     active = params.proxies.standardise
     sentence: dict[Modality, Standardiser] = {
         m: Standardiser.fit(sentence_features(tables.sentences[m], train, params.proxies.pair_mode), active)
         for m in proxy_modalities(params)
     }
     node: dict[Modality, Standardiser] = {}
-    if tables.graphs is not None and tokens is not None:
-        nodes = graph_nodes(tables.graphs, tokens, train)
-        sources = _node_sources(params, tables, train, nodes, np.arange(len(train)))
+    if aligned.nodes is not None:
+        sources = _node_sources(params, tables, train, aligned.nodes)
         for m in proxy_modalities(params):
             used = [np.asarray(v[m])[np.unique(index)] for v, index in sources]
             node[m] = Standardiser.beside([Standardiser.fit(u, active) for u in used])
@@ -168,23 +195,29 @@ def fit(params: Params, tables: Tables, train: Rows, tokens: TokenTable | None) 
 
 
 def build_inputs(
-    params: Params, fitted: Fitted, tables: Tables, rows: Rows, tokenizer: PreTrainedTokenizerBase | None
+    params: Params,
+    fitted: Fitted,
+    tables: Tables,
+    rows: Rows,
+    tokenizer: PreTrainedTokenizerBase | None,
+    aligned: Aligned | None = None,
 ) -> Inputs:
-    """Return the label-free inputs of one split."""
-    tokens = tokenise(tokenizer, rows, params.backbone.max_length) if tokenizer is not None else None
-    order = _row_permutation(params, rows)
+    """Return the label-free inputs of one split.
+
+    `aligned` is what `align` says of the rows, where it is known already; the tokenizer is not asked then.
+    """
+    found = align(params, tables, rows, tokenizer) if aligned is None else aligned
+    order = donors(params, rows, "rows", len(rows))
     proxies: Mapping[Modality, np.ndarray] = {
         m: fitted.sentence[m](sentence_features(tables.sentences[m], rows, params.proxies.pair_mode))[order]
         for m in proxy_modalities(params)
     }
-    if tables.graphs is None or tokens is None:
-        return Inputs(rows, tokens, proxies, by_sentence=params.proxies.pair_mode == "siamese")
-    nodes = graph_nodes(tables.graphs, tokens, rows)
     sources, start = [], dict.fromkeys(proxies, 0)
-    for vectors, index in _node_sources(params, tables, rows, nodes, order):
+    for vectors, index in [] if found.nodes is None else _node_sources(params, tables, rows, found.nodes):
         scaled = {}
         for m, v in vectors.items():
             scaled[m] = fitted.node[m].part(start[m], start[m] + v.shape[1])(v)
             start[m] += v.shape[1]
         sources.append(NodeFeatures(scaled, index))
-    return Inputs(rows, tokens, proxies, nodes, sources, by_sentence=params.proxies.pair_mode == "siamese")
+    by_sentence = params.proxies.pair_mode == "siamese"
+    return Inputs(rows, found.tokens, proxies, found.nodes, sources, by_sentence=by_sentence)

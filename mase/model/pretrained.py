@@ -18,19 +18,22 @@ from typing import Any
 import numpy as np
 import yaml
 from safetensors import SafetensorError
+from safetensors import torch as safetensors_torch
 from safetensors.numpy import load_file, save_file
-from safetensors.torch import load_model, save_model
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from mase.artifacts import write_atomically, write_json
 from mase.data import Rows
-from mase.errors import CheckpointFormatError, DataError
+from mase.errors import CheckpointFormatError, DataError, ParamsError
 from mase.model.build import AnyModel, build_model
 from mase.model.features import Standardiser
 from mase.model.inference import predict_logits
+from mase.model.mase import MaseModel
 from mase.model.preparation import Fitted, build_inputs, extract_all, parse_all
 from mase.params import Params, read_yaml, validate
-from mase.scenegraph import RelationInventory, parse
+from mase.prediction import model_folder
+from mase.scenegraph import RelationInventory
+from mase.scenegraph.choice import RULES, parse_function
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def save_pretrained(
 ) -> None:
     """Write a trained model into a folder; `params.yaml` comes last."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_model(model, str(folder / "model.safetensors"))
+    safetensors_torch.save_model(model, str(folder / "model.safetensors"))
     if tokenizer is not None:
         tokenizer.save_pretrained(folder)
         model.backbone.config.save_pretrained(folder / "backbone")  # type: ignore[union-attr]
@@ -76,11 +79,42 @@ def load_pretrained(folder: Path) -> tuple[Pretrained, Params]:
     has_backbone = params.method != "mc_ptm"
     model = build_model(params, fitted, architecture=folder / "backbone" if has_backbone else None)
     try:
-        load_model(model, str(folder / "model.safetensors"), strict=True)
+        safetensors_torch.load_model(model, str(folder / "model.safetensors"), strict=True)
     except (RuntimeError, SafetensorError) as cause:
         raise CheckpointFormatError(f"{folder / 'model.safetensors'}: {cause}") from cause
     tokenizer = AutoTokenizer.from_pretrained(folder) if has_backbone else None
     return Pretrained(model.eval(), fitted, tokenizer), params
+
+
+def model_from_pretrained(folder: Path | str) -> MaseModel:
+    """Return the model of a unit's folder, or of one that `save_pretrained` wrote, in evaluation mode.
+
+    Raises:
+        MissingWeightsError: if there is no whole model in it.
+        CheckpointFormatError: if it holds another model, or a file does not fit the params.
+        ParamsError: if the params do not validate.
+    """
+    found, params = load_pretrained(model_folder(Path(folder)))
+    if not isinstance(found.model, MaseModel):
+        raise CheckpointFormatError(
+            f"{folder} holds a model of method {params.method}; mase.Predictor.load reads it"
+        )
+    found.model.reading = (found.fitted, found.tokenizer)
+    return found.model
+
+
+def save_model(model: MaseModel, folder: Path | str) -> None:
+    """Write a model that came from `model_from_pretrained` into a folder, with its changed weights.
+
+    Raises:
+        ParamsError: if the model did not, so that nothing says how it reads texts.
+    """
+    if model.reading is None:
+        raise ParamsError(
+            "this model was not loaded with from_pretrained; "
+            "use mase.model.save_pretrained(folder, model, params, fitted, tokenizer)"
+        )
+    save_pretrained(Path(folder), model, model.params, *model.reading)
 
 
 def _load_fitted(folder: Path) -> Fitted:
@@ -121,6 +155,7 @@ def predict_texts(
         inputs = build_inputs(honest, pretrained.fitted, tables, rows, pretrained.tokenizer)
         logits = predict_logits(pretrained.model, inputs, params.training.eval_batch_size)
     weights = dict(zip(params.modalities, pretrained.model.allocation.tolist(), strict=False))
+    parse = parse_function(params.graph.parser if params.graph is not None else RULES)
     entities = [
         [text[e.span[0] : e.span[1]] for text in texts for e in parse([text])[0].entities]
         for texts in rows.pairs()

@@ -90,7 +90,7 @@ class GraphParams(Frozen):
     """The multimodal-semantic scene graph and its attention (Eqs. 12-14)."""
 
     parser: Literal["rules", "learned", "factual-t5"] = Field(
-        default="rules", description="factual-t5 needs the package FactualSceneGraph"
+        default="learned", description="factual-t5 needs the package FactualSceneGraph"
     )
     width: Positive = 64
     bases: Positive = 8
@@ -200,6 +200,18 @@ class Params(Frozen):
         missing = [m for m in self.modalities if m != "text" and m not in self.towers]
         if missing:
             raise ValueError(f"no tower for {missing}; add towers.{missing[0]}")
+        if self.allocation.floor * len(self.modalities) > 1:
+            raise ValueError(
+                f"allocation.floor is {self.allocation.floor}, but {len(self.modalities)} modalities "
+                f"cannot all have more than 1/{len(self.modalities)}"
+            )
+        if self.m_objective == "mixture" and (self.fusion.proxy_gate, self.fusion.rescale) != (
+            "none",
+            "none",
+        ):
+            raise ValueError(
+                "m_objective: mixture has no weighted sum; set fusion.proxy_gate and fusion.rescale to none"
+            )
         if self.data.source == "files" and not self.data.dir:
             raise ValueError("data.source is files, but data.dir is not set; pass --data-dir")
         if getattr(self.task, self.data.source) is None:

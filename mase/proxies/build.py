@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mase.errors import MissingWeightsError, ParamsError
 from mase.params import TowerParams, available, read_named, read_yaml, validate
+from mase.proxies.clap_text import ClapTextTower
 from mase.proxies.clip_text import ClipTextTower, random_weights
 from mase.proxies.formats.checkpoint import WEIGHT_FILES, kept_ids, read_tensors, weights_file
 from mase.proxies.formats.huggingface import check_config
@@ -37,7 +38,10 @@ def build_tower(params: TowerParams, seed: int = 0) -> BatchedTower:
         )
     if params.format == "random":
         return _random_tower(params, seed)
-    return _checkpoint_tower(params, weights_file(find_checkpoint(params)))
+    path = find_checkpoint(params)
+    if params.format == "clap":
+        return ClapTextTower(params, path if path.is_dir() else path.parent)
+    return _checkpoint_tower(params, weights_file(path))
 
 
 def _random_tower(params: TowerParams, seed: int) -> ClipTextTower:
@@ -52,7 +56,7 @@ def _random_tower(params: TowerParams, seed: int) -> ClipTextTower:
 
 def _checkpoint_tower(params: TowerParams, path: Path) -> ClipTextTower:
     layout = FORMATS[params.format]
-    if params.format == "huggingface":
+    if params.format in ("huggingface", "xclip"):
         check_config(path, params)
     tensors = read_tensors(path)
     token_key = layout.key_map(0)["token_embedding.weight"].keys[0]

@@ -7,9 +7,19 @@ from mase.artifacts import home
 from mase.errors import MissingWeightsError, ParamsError
 from mase.params import TowerParams
 
+PACKAGED = "package:"  # of a `ref` below the folder of the package `mase`, wherever that is installed
+HUB_FILES = {  # what a hub model must have; the weights come last
+    "huggingface": ("config.json", "model.safetensors"),
+    "xclip": ("config.json", "model.safetensors"),
+    "clap": ("config.json", "tokenizer_config.json", "tokenizer.json", "model.safetensors"),
+}
+PLAIN_TEXT = {"context_length", "heads", "layers", "vocab_size", "width"}  # of an OpenCLIP model's text_cfg
+
 
 def local_places(ref: str) -> list[Path]:
-    """Return where a relative or absolute path is looked for, in order."""
+    """Return where a packaged, relative or absolute path is looked for, in order."""
+    if ref.startswith(PACKAGED):
+        return [Path(__file__).parents[1] / ref.removeprefix(PACKAGED)]
     path = Path(ref).expanduser()
     return [path.absolute()] if path.is_absolute() else [path.absolute(), home() / "checkpoints" / path]
 
@@ -17,6 +27,21 @@ def local_places(ref: str) -> list[Path]:
 def find_local(ref: str) -> Path | None:
     """Return the first place that exists, None if there is none."""
     return next((place for place in local_places(ref) if place.exists()), None)
+
+
+def place_on_disk(params: TowerParams) -> Path | None:
+    """Return the file or folder that a tower is read from, where it is one that stays as it is named.
+
+    None for a random tower, for one that a hub or OpenCLIP holds (whose name and revision, or tag,
+    say what it is, whether or not it has been fetched yet), and for one that is missing.
+    """
+    if params.format == "random":
+        return None
+    names = (params.pretrained, params.ref) if params.format == "open_clip" else (params.ref,)
+    found = next((place for name in names if name and (place := find_local(name))), None)
+    if found is None and params.format == "sentence_encoder":
+        return next(iter(models_of_package(params.ref)), None)
+    return found
 
 
 def missing_weights(params: TowerParams, wanted: str, looked: list[str]) -> MissingWeightsError:
@@ -40,13 +65,19 @@ def find_checkpoint(params: TowerParams) -> Path:
         return _find_open_clip(params)
     if local := find_local(params.ref):
         return local
-    if params.format == "huggingface" and not Path(params.ref).suffix:
+    if params.format in HUB_FILES and not Path(params.ref).suffix:
         return _find_on_hub(params)
     raise missing_weights(params, f"checkpoint {params.ref!r}", [str(p) for p in local_places(params.ref)])
 
 
 def _find_open_clip(params: TowerParams) -> Path:
-    """Return the file `pretrained` or `ref`, or the weights of a model and tag that OpenCLIP knows."""
+    """Return the file `pretrained` or `ref`, or the weights of a model and tag that OpenCLIP knows.
+
+    Raises:
+        ParamsError: if the named model's text tower is no CLIP text transformer, or has another
+            number of heads or activation than the params say.
+    """
+    _check_named_model(params)
     for name in filter(None, (params.pretrained, params.ref)):
         if local := find_local(name):
             return local
@@ -56,7 +87,7 @@ def _find_open_clip(params: TowerParams) -> Path:
     tag = open_clip.get_pretrained_cfg(params.ref, params.pretrained) if params.pretrained else {}
     if not tag:
         raise missing_weights(params, f"OpenCLIP model {params.ref!r} with tag {params.pretrained!r}", looked)
-    _check_open_clip_settings(params, tag.get("quick_gelu", False))
+    _check_activation(params, tag.get("quick_gelu", False))
     try:
         return Path(open_clip.download_pretrained(tag))
     except (OSError, RuntimeError) as cause:
@@ -66,16 +97,31 @@ def _find_open_clip(params: TowerParams) -> Path:
         ) from cause
 
 
-def _check_open_clip_settings(params: TowerParams, quick_gelu: bool) -> None:
+def _check_named_model(params: TowerParams) -> None:
+    """Check what shapes cannot show against OpenCLIP's config of the model; a file has none."""
     import open_clip
 
-    config = open_clip.get_model_config(params.ref) or {}
-    heads = config.get("text_cfg", {}).get("heads", params.heads)
-    activation = "quick_gelu" if quick_gelu else "gelu"
-    if (heads, activation) != (params.heads, params.activation):
+    if params.ref not in open_clip.list_models():
+        return
+    text = (open_clip.get_model_config(params.ref) or {}).get("text_cfg", {})
+    if other := sorted(set(text) - PLAIN_TEXT):
         raise ParamsError(
-            f"tower {params.name}: OpenCLIP's {params.ref} {params.pretrained} has heads: {heads} and "
-            f"activation: {activation}, but the tower's params say {params.heads} and {params.activation}"
+            f"tower {params.name}: the text tower of OpenCLIP's {params.ref} is not CLIP's "
+            f"(its text_cfg has {', '.join(other)}); take a model without these"
+        )
+    if text.get("heads") != params.heads:
+        raise ParamsError(
+            f"tower {params.name}: OpenCLIP's {params.ref} has heads: {text.get('heads')}, "
+            f"but the tower's params say {params.heads}"
+        )
+
+
+def _check_activation(params: TowerParams, quick_gelu: bool) -> None:
+    activation = "quick_gelu" if quick_gelu else "gelu"
+    if activation != params.activation:
+        raise ParamsError(
+            f"tower {params.name}: OpenCLIP's {params.ref} {params.pretrained} has activation: {activation}, "
+            f"but the tower's params say {params.activation}"
         )
 
 
@@ -84,8 +130,10 @@ def _find_on_hub(params: TowerParams) -> Path:
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
 
     try:
-        hf_hub_download(params.ref, "config.json")
-        return Path(hf_hub_download(params.ref, "model.safetensors"))
+        files = [
+            hf_hub_download(params.ref, name, revision=params.revision) for name in HUB_FILES[params.format]
+        ]
+        return Path(files[-1])
     except (OSError, EntryNotFoundError, HfHubHTTPError, HFValidationError) as cause:
         looked = [*map(str, local_places(params.ref)), f"the Hugging Face cache and hub ({cause})"]
         raise missing_weights(params, f"Hugging Face model {params.ref!r}", looked) from cause
@@ -99,11 +147,19 @@ def find_package_model(params: TowerParams) -> Path:
     """
     if local := find_local(params.ref):
         return local
-    module = params.ref.replace("-", "_")
-    spec = importlib.util.find_spec(module) if module.isidentifier() else None
-    places = [Path(place) / "model" for place in (spec.submodule_search_locations or [] if spec else [])]
-    for place in places:
-        if (place / "config.json").exists():
-            return place
+    if models := models_of_package(params.ref):
+        return models[0]
+    places = _model_folders(params.ref)
     looked = [*map(str, local_places(params.ref)), *map(str, places), f"an installed package {params.ref!r}"]
     raise missing_weights(params, f"text encoder {params.ref!r}", looked)
+
+
+def _model_folders(package: str) -> list[Path]:
+    module = package.replace("-", "_")
+    spec = importlib.util.find_spec(module) if module.isidentifier() else None
+    return [Path(place) / "model" for place in (spec.submodule_search_locations or [] if spec else [])]
+
+
+def models_of_package(package: str) -> list[Path]:
+    """Return the `model` folders with a model in them of an installed package, without importing it."""
+    return [place for place in _model_folders(package) if (place / "config.json").exists()]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from mase.scenegraph import lexicon
 from mase.scenegraph.lemmas import verb_lemma
+from mase.scenegraph.numerals import leading_numeral
 
 MODIFIERS = "ACR"
 VERBAL = "XHMVGBZ"
@@ -76,6 +77,7 @@ def _nominal(words: Sequence[str], codes: Sequence[str], start: int) -> Chunk:
         place += 1
     negated = any(words[i] == "no" for i in range(start, place))
     first = place
+    place = _past_partitive(words, codes, place)
     while place < size and (codes[place] in MODIFIERS or _joins_modifiers(codes, first, place)):
         place += 1
     while place > first and codes[place - 1] in "R,K":
@@ -89,6 +91,19 @@ def _nominal(words: Sequence[str], codes: Sequence[str], start: int) -> Chunk:
     if place > nouns:
         return Chunk("N", start, place, head=" ".join(words[nouns:place]), modifiers=modifiers, main=nouns)
     return Chunk("A" if modifiers else "U", start, max(place, start + 1), modifiers=modifiers)
+
+
+def _past_partitive(words: Sequence[str], codes: Sequence[str], start: int) -> int:
+    """Return where the phrase goes on after "five of the", or `start`."""
+    place = start
+    while place < len(codes) and codes[place] == "C":
+        place += 1
+    if place == start or place + 1 >= len(codes) or words[place] != "of" or codes[place + 1] != "D":
+        return start
+    place += 1
+    while place < len(codes) and codes[place] == "D":
+        place += 1
+    return place
 
 
 def _joins_modifiers(codes: Sequence[str], first: int, place: int) -> bool:
@@ -108,7 +123,9 @@ def _modifiers(words: Sequence[str], codes: Sequence[str], start: int, end: int)
     while place < end:
         word, after = words[place], place + 1
         if codes[place] == "C":
-            found.append(Words(lexicon.NUMERALS.get(word, word), place, after))
+            value, after = leading_numeral(words[:end], place)
+            after = max(after, place + 1)
+            found.append(Words(value or word, place, after))
         elif codes[place] == "A":
             while after < end and _completes(word, words[after]):
                 word, after = f"{word} {words[after]}", after + 1

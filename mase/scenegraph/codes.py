@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from mase.scenegraph import lexicon
+from mase.scenegraph.numerals import NUMERALS, numeral
 
 _BY_TAG = {
     "NN": "N", "NNS": "N", "NNP": "N", "NNPS": "N", "GW": "N", "FW": "N", "ADD": "N",
@@ -28,7 +29,7 @@ _CLOSED: dict[str, str] = {
     **dict.fromkeys(lexicon.CONJUNCTIONS, "K"),
     **dict.fromkeys(lexicon.CONTRASTS, ","),
     **dict.fromkeys("a an the no every".split(), "D"),
-    **dict.fromkeys(lexicon.NUMERALS, "C"),
+    **dict.fromkeys(NUMERALS, "C"),
     **dict.fromkeys(lexicon.PRONOUNS - {"that", "this", "these", "those", "her"}, "U"),
     **dict.fromkeys("who which".split(), "W"),
     **dict.fromkeys("something someone somebody".split(), "N"),
@@ -67,6 +68,8 @@ def _code(word: str, tag: str) -> str:
     code = _BY_TAG.get(tag, ",")
     if not any(c.isalnum() for c in word):
         return "S" if word in ("'", "'s") and tag == "POS" else "K" if word == "&" else ","
+    if code in "AN" and "-" in word and numeral((word,)):
+        return "C"
     if code in "DPRTNA" and word in lexicon.DETERMINERS:
         return "D"
     if word in lexicon.SUBORDINATORS and code in "PRW":

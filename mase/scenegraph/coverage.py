@@ -2,9 +2,15 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from mase.scenegraph.graph import SceneGraph
+
+HEADER = (
+    "| Set | Texts | No entity | Entities | Attributes | Relations | Most frequent relations |\n"
+    "| --- | ---: | ---: | ---: | ---: | ---: | --- |"
+)
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,23 @@ class Coverage:
     attributes: float
     relations: float
     predicates: tuple[tuple[str, int], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the numbers in one object."""
+        return {**asdict(self), "predicates": dict(self.predicates)}
+
+    def to_row(self, name: str) -> str:
+        """Return the row of the Markdown table under `HEADER`."""
+        listed = ", ".join(f"{predicate} {count:,}" for predicate, count in self.predicates)
+        means = f"{self.entities:.2f} | {self.attributes:.2f} | {self.relations:.2f}"
+        return f"| {name} | {self.texts:,} | {self.without_entity:.1%} | {means} | {listed} |"
+
+
+def evenly_spaced(texts: Sequence[str], size: int | None) -> list[str]:
+    """Return `size` of the texts at equal distances, or all if there are not more."""
+    if size is None or len(texts) <= size:
+        return list(texts)
+    return [texts[i * len(texts) // size] for i in range(size)]
 
 
 def coverage(graphs: Sequence[SceneGraph], *, most: int = 10) -> Coverage:

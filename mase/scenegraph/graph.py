@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from mase.scenegraph.numerals import Number
+
 Span = tuple[int, int]
 Fact = tuple[str, str, str]
 
@@ -31,12 +33,14 @@ class Entity:
         described_by: the attributes, those before the noun first.
         span: the phrase without its determiner; `text[span[0]:span[1]]` is the phrase.
         head_span: the head inside it.
+        number: "singular" or "plural", by the numeral before the noun or else the noun's form.
     """
 
     head: str
     described_by: tuple[Attribute, ...]
     span: Span
     head_span: Span
+    number: Number = "singular"
 
     @property
     def attributes(self) -> tuple[str, ...]:

@@ -125,22 +125,6 @@ PLACE_PHRASES = frozenset(
     ]
 )
 
-NUMERALS = {
-    word: str(value)
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-        "fifteen sixteen seventeen eighteen nineteen twenty".split()
-    )
-} | {
-    "thirty": "30",
-    "forty": "40",
-    "fifty": "50",
-    "sixty": "60",
-    "hundred": "100",
-    "dozen": "12",
-    "thousand": "1000",
-}
-
 COLOURS = frozenset(
     "red orange yellow green blue purple violet pink brown black white gray grey beige tan gold "
     "golden silver maroon teal turquoise navy cream ivory crimson lavender khaki blonde blond "

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from mase.scenegraph.chunks import chunks_of
 from mase.scenegraph.codes import codes_of
 from mase.scenegraph.graph import Attribute, Entity, Relation, SceneGraph, Span
+from mase.scenegraph.numerals import grammatical_number
 from mase.scenegraph.relations import Reader
 from mase.scenegraph.tagger import Tagger, default_tagger
 from mase.scenegraph.tokens import sentence_spans, word_spans
 
-VERSION = 1
+VERSION = 2
 BATCH = 512
 
 Tokens = list[Span]
@@ -66,7 +67,8 @@ def _read_sentence(
             attributes = {w.text: Attribute(w.text, _span(tokens, w.start, w.end)) for w in node.attributes}
             span = _span(tokens, node.start, node.end)
             head_span = _span(tokens, node.head_start, node.end)
-            entities.append(Entity(node.head, tuple(attributes.values()), span, head_span))
+            number = grammatical_number(tags[node.end - 1], tuple(attributes))
+            entities.append(Entity(node.head, tuple(attributes.values()), span, head_span, number))
     found = {
         Relation(
             place[e.subject], e.predicate, place[e.object], _span(tokens, e.start, e.end), e.verbal

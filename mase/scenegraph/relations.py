@@ -57,6 +57,7 @@ class Reader:
 
     def _noun_phrase(self, chunk: Chunk, following: Chunk | None) -> None:
         new = self._add_node(chunk)
+        self._deny(new)
         if self.owner is not None:
             self._add_edge(
                 self.owner, "have", new, self.nodes[self.owner].start, self.nodes[self.owner].end, False
@@ -77,6 +78,12 @@ class Reader:
             self.nearest = self.subjects
         else:
             self._new_clause(new)
+
+    def _deny(self, new: int) -> None:
+        """Let "there is not a dog" say of the dog what "no dog" does."""
+        waiting = self.pending
+        if waiting is not None and waiting.negated and waiting.name == "not is" and not waiting.subjects:
+            self.nodes[new].attributes.insert(0, Words("no", waiting.start, waiting.end))
 
     def _new_clause(self, new: int) -> None:
         self.pending = self.slot = self.verb_subjects = None

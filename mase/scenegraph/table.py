@@ -12,11 +12,9 @@ from jaxtyping import Int, Int8, Int32, Int64
 
 from mase import artifacts
 from mase.errors import ScenegraphError
-from mase.scenegraph import parser
+from mase.scenegraph.choice import RULES, Parse, parse_function, parser_identity
 from mase.scenegraph.inventory import RelationInventory
 from mase.scenegraph.mssg import NodesAndEdges, nodes_and_edges
-from mase.scenegraph.parser import parse
-from mase.scenegraph.tagger import WEIGHTS
 
 VERSION = 1
 CHUNK = 4096
@@ -108,6 +106,7 @@ def build_graphs(
     inventory_texts: Iterable[str] | None = None,
     predicates: int = 32,
     relation_nodes: bool = True,
+    parser: str = RULES,
     root: Path | None = None,
 ) -> GraphTable:
     """Return the graphs of the different texts among `texts`, parsed only if they are not stored yet.
@@ -118,20 +117,24 @@ def build_graphs(
         inventory_texts: the training texts, whose most frequent predicates become edge types.
         predicates: K, how many of them; ignored when an inventory is given.
         relation_nodes: whether a predicate with a verb is a node (True) or a typed edge (False).
+        parser: which parser reads the texts, one of `mase.scenegraph.choice.PARSERS`; an inventory
+            made here is made with it too.
         root: the artifact store, by default `mase.artifacts.home()`.
 
     Raises:
-        ScenegraphError: if neither or both of `inventory` and `inventory_texts` are given.
+        ParamsError: if there is no such parser.
+        ScenegraphError: if neither or both of `inventory` and `inventory_texts` are given, or the
+            parser's weights or package are missing.
         ArtifactError: if a stored table does not match its manifest.
     """
     if (inventory is None) == (inventory_texts is None):
         raise ScenegraphError("give build_graphs either an inventory or inventory_texts, not both")
     unique = sorted(set(texts))
     training = sorted(inventory_texts) if inventory_texts is not None else []
+    parse = parse_function(parser)
     identity = {
         "texts": _digest_of(unique),
-        "parser": parser.VERSION,
-        "tagger": artifacts.sha256_file(WEIGHTS),
+        **_parser_part(parser),
         "relation_nodes": relation_nodes,
         "inventory": inventory.to_json() if inventory is not None else None,
         "inventory_texts": _digest_of(training) if inventory is None else None,
@@ -140,13 +143,21 @@ def build_graphs(
 
     def write(folder: Path) -> Mapping[str, Any]:
         chosen = inventory or RelationInventory.from_graphs(parse(training), predicates, relation_nodes)
-        return _write(folder, unique, chosen, relation_nodes)
+        return _write(folder, unique, chosen, relation_nodes, parse)
 
     return GraphTable.load(artifacts.build("graphs", identity, write, version=VERSION, root=root))
 
 
+def _parser_part(parser: str) -> dict[str, Any]:
+    """Return the parser's part of a table's identity; of the rules, version and tagger as they ever were."""
+    identity = parser_identity(parser)
+    if parser == RULES:
+        return {"parser": identity["version"], "tagger": identity["tagger"]}
+    return {"parser": identity}
+
+
 def _write(
-    folder: Path, texts: Sequence[str], inventory: RelationInventory, relation_nodes: bool
+    folder: Path, texts: Sequence[str], inventory: RelationInventory, relation_nodes: bool, parse: Parse
 ) -> dict[str, int]:
     """Parse the texts and write the arrays; return the counts for the manifest."""
     graphs = [

@@ -9,8 +9,6 @@ from hypothesis.extra import numpy as numpy_strategies
 from mase.em.allocation import (
     collapsed,
     normalised_information,
-    one_hot,
-    uniform_allocation,
     updated_allocation,
 )
 from mase.errors import ParamsError, TrainingError
@@ -27,14 +25,6 @@ def test_equation_11_by_hand():
 def test_no_information_anywhere_is_uniform():
     shares = normalised_information(torch.zeros(3, dtype=torch.float64))
     assert shares.tolist() == [1 / 3] * 3
-    assert uniform_allocation(4).tolist() == [0.25] * 4
-
-
-def test_one_hot_lets_one_modality_through():
-    assert one_hot("image").tolist() == [0, 1, 0, 0]
-    assert one_hot("video", ("text", "video")).tolist() == [0, 1]
-    with pytest.raises(ParamsError, match="no modality 'audio'"):
-        one_hot("audio", ("text", "video"))
 
 
 def test_update_by_hand():
@@ -52,7 +42,7 @@ def learner_series(floor: float, ema: float, iterations: int = 10) -> list[float
 
     What it knows is 0.4 nats times how far its weight has let it train: nothing at weight 0.
     """
-    weights, path = uniform_allocation(4), []
+    weights, path = torch.full((4,), 0.25), []
     for iteration in range(1, iterations + 1):
         knows = 0.4 * min(1.0, float(weights[2]) / 0.02) if iteration > 5 else 0.0
         weights = updated_allocation(weights, torch.tensor([0.4, 0.2, knows, 0.2]), floor=floor, ema=ema)
@@ -75,7 +65,7 @@ def test_collapse_is_seen():
     assert collapsed(torch.tensor([0.94, 0.02, 0.02, 0.02]), floor=0.02)
     assert not collapsed(torch.tensor([0.4, 0.3, 0.2, 0.1]), floor=0.02)
     assert not collapsed(torch.tensor([1.0]))
-    assert not collapsed(uniform_allocation(4), floor=0.25)
+    assert not collapsed(torch.full((4,), 0.25), floor=0.25)
 
 
 @given(informations)

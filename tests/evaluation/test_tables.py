@@ -239,7 +239,7 @@ def test_the_footer_names_metrics_counts_stand_ins_and_small_columns(
     assert "fewer than 200 evaluation examples" in text
     assert "accuracy on 150 examples" in text
     assert "too small for conclusions" in text
-    assert "small random stand-ins" in text
+    assert "small trained stand-ins" in text
     assert "all-MiniLM-L6-v2 was itself trained on" in text
 
 

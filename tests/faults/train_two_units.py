@@ -7,7 +7,11 @@ from mase.units import Unit, train
 
 
 def units() -> list[Unit]:
-    """Return full MASE and text-only, with enough steps to be killed in the middle."""
+    """Return full MASE and text-only, with enough steps to be killed in the middle.
+
+    Each takes 36 steps in 5 blocks and has checkpoints before blocks 1, 3 and 5,
+    which are steps 1, 15 and 29.
+    """
     overrides = ("training.epochs=12", "allocation.iterations=5", "training.checkpoint_every=2")
     return [
         Unit(load_params("looks", profile="smoke", overlays=(f"methods/{name}",), overrides=overrides), name)
@@ -18,5 +22,9 @@ def units() -> list[Unit]:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for unit in units():
-        train(unit)
-        print(unit.label, "done", flush=True)
+        name = unit.label
+        train(
+            unit,
+            progress=lambda stage, step, _, name=name: print(name, stage, step, flush=True),
+            on_iteration=lambda t, _, name=name: print(name, "iteration", t, flush=True),
+        )

@@ -22,8 +22,6 @@ from mase.params import FusionParams, load_params
 from mase.training import assemble
 from tests.planted import plant, planted_params
 
-PAIRS = ("data.max_train_rows=48",)
-
 
 def smoke(*overrides, overlays=("methods/mase",), preset=None, task="looks"):
     return load_params(task, profile="smoke", overlays=overlays, overrides=overrides, preset=preset)

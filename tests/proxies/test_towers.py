@@ -3,6 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import open_clip
 import pytest
 import torch
 import yaml
@@ -18,6 +19,8 @@ STAND_INS = [
     f"{kind}-{modality}" for kind in ("embedded", "random") for modality in ("image", "audio", "video")
 ]
 NEEDS_FILES = {
+    "clap": "laion/clap-htsat-unfused",
+    "xclip": "microsoft/xclip-base-patch32",
     "clip-vit-b32": "ViT-B-32",
     "clip-vit-b32-hf": "openai/clip-vit-base-patch32",
     "audioclip": "AudioCLIP-Full-Training.pt",
@@ -33,7 +36,7 @@ def test_every_shipped_tower_is_valid(name: str) -> None:
     assert params.width % params.heads == 0
     assert params.entity_prompt.format("red ball").count("red ball") == 1
     assert params.note
-    assert params.stand_in == (params.format == "random")
+    assert params.stand_in == (name in STAND_INS)
 
 
 def test_every_shipped_tower_is_tested() -> None:
@@ -53,7 +56,7 @@ def test_stand_ins_encode_awkward_texts(name: str) -> None:
 
 
 def test_no_texts_give_no_vectors() -> None:
-    assert load_tower("embedded-image").encode([]).shape == (0, 64)
+    assert load_tower("embedded-image").encode([]).shape == (0, 96)
 
 
 def test_stand_ins_differ_from_each_other_and_not_from_themselves() -> None:
@@ -100,6 +103,28 @@ def test_open_clip_settings_that_differ_from_the_model_s_are_refused() -> None:
         build_tower(params.model_copy(update={"activation": "gelu"}))
     with pytest.raises(MissingWeightsError, match="no-such-tag"):
         build_tower(params.model_copy(update={"pretrained": "no-such-tag"}))
+
+
+def test_any_open_clip_model_is_a_tower_by_its_params_alone(
+    tmp_path: Path, clip: open_clip.CLIP, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
+    models = {"Tiny-2": {"embed_dim": 24, "text_cfg": sizes}}
+    monkeypatch.setattr("open_clip.factory._MODEL_CONFIGS", models)
+    torch.save(clip.state_dict(), tmp_path / "tiny.pt")
+    line = {"width": 32, "layers": 2, "heads": 2, "output_width": 24, "pretrained": str(tmp_path / "tiny.pt")}
+    params = TowerParams.model_validate(
+        {"name": "t", "modality": "image", "format": "open_clip", "ref": "Tiny-2", **line}
+    )
+    texts = ["a photo of a cat", "two dogs run"]
+    with torch.inference_mode():
+        expected = clip.encode_text(open_clip.tokenize(texts)).numpy()
+    np.testing.assert_allclose(build_tower(params).encode(texts), expected, atol=1e-5)
+    with pytest.raises(ParamsError, match="Tiny-2 has heads: 2"):
+        build_tower(params.model_copy(update={"heads": 4}))
+    models["Tiny-2"]["text_cfg"] = {**sizes, "pool_type": "last"}
+    with pytest.raises(ParamsError, match="is not CLIP's .*pool_type"):
+        build_tower(params)
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,8 @@ def test_training_pulls_positives_and_targets_together_and_is_deterministic(tmp_
     first, second = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in vectors)
     assert ((first @ second.T).argmax(axis=1) == np.arange(4)).all()
     assert load_tower(str(path.with_suffix(".yaml"))).digest == tower.digest
+    assert (card["pairs_in_a_batch"], card["tokens_left_out"]) == ({"pairs": 4}, {"pairs": 0.0})
+    assert "research use" in card["use"]
     assert card["groups"] == {"pairs": 4, "names with CLIP's vector": 2, "words with a guessed vector": 2}
 
 

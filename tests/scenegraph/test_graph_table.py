@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from mase import artifacts
 from mase.errors import ArtifactError, ScenegraphError
 from mase.scenegraph import GraphTable, NodeKind, RelationInventory, build_graphs, parse
-from mase.scenegraph import table as table_module
 
 TEXTS = [
     "a black dog sitting on a mat under the table",
@@ -120,7 +119,7 @@ def test_a_stored_table_is_opened_and_not_parsed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = build_graphs(TEXTS, inventory_texts=TEXTS, predicates=4, root=tmp_path)
-    monkeypatch.setattr(table_module, "parse", lambda texts: pytest.fail("parsed again"))
+    monkeypatch.setattr("mase.scenegraph.parser.parse", lambda texts: pytest.fail("parsed again"))
     again = build_graphs(reversed(TEXTS), inventory_texts=list(reversed(TEXTS)), predicates=4, root=tmp_path)
     assert again.digest == first.digest
     assert isinstance(again.edge_type, np.memmap)

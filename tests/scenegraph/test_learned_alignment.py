@@ -55,7 +55,7 @@ def test_a_caption_worked_by_hand() -> None:
     assert found.entities == {(2, 3): "dogs", (5, 6): "man"}
     assert found.attributes == {(0, 1): "2", (1, 2): "red"}
     assert found.described == {((0, 1), (2, 3)), ((1, 2), (2, 3))}
-    assert found.relations == {((5, 6), (2, 3), "have")}
+    assert found.relations == {((5, 6), (2, 3), "have"): ()}
     assert not found.runs and not found.lost
 
 

@@ -94,11 +94,27 @@ def test_order_and_company_do_not_matter() -> None:
         ("two dogs sitting on a cell phone", {("dogs", "is", "2"), ("dogs", "sit on", "cellphone")}),
         ("a car in front of a building", {("car", "in front of", "building")}),
         ("a field covered in snow", {("snow", "cover", "field")}),
+        ("twenty five people", {("people", "is", "25")}),
+        ("two dozen eggs", {("eggs", "is", "24")}),
+        ("a cat isn't on the mat", {("cat", "not on", "mat")}),
+        ("a man is not wearing a hat", {("man", "not wear", "hat")}),
+        ("the bus is not red", {("bus", "is", "not red")}),
+        ("there are no people on the beach", {("people", "is", "no"), ("people", "on", "beach")}),
+        ("there isn't a dog", {("dog", "is", "no")}),
         ("a guy wearing a hat", {("person", "wear", "hat")}),
     ],
 )
 def test_captions(text: str, facts: set[tuple[str, str, str]]) -> None:
     assert set(parse([text])[0].facts) == facts
+
+
+def test_number() -> None:
+    graph = parse(["two sheep and a dog near the people"])[0]
+    assert [(e.head, e.number) for e in graph.entities] == [
+        ("sheep", "plural"),
+        ("dog", "singular"),
+        ("people", "plural"),
+    ]
 
 
 def test_sentences_of_a_document() -> None:

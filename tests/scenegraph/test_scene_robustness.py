@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mase.scenegraph import SceneGraph, coverage, parse
+from mase.scenegraph import SceneGraph, coverage, parse, parse_function
 from mase.scenegraph import relations as relations_module
 from mase.scenegraph.chunks import Chunk
 
 WORDS = st.sampled_from(
     "a the red two dog dogs 's of with and , . not is are was sitting covered by on in front next to top 🙂 "
-    "there who that which while it them has can very ' ( ) - horse riding man woman no one group \"".split()
+    "five dozen twenty twenty-five 2 there who that which while it them has can very "
+    "' ( ) - horse riding man woman no one group \"".split()
 ) | st.sampled_from("\n ")
 
 
@@ -98,6 +100,32 @@ def test_work_grows_linearly_with_the_length(monkeypatch: pytest.MonkeyPatch) ->
     assert np.array(sizes[1]) == pytest.approx(2 * np.array(sizes[0]), rel=0.15)
 
 
+def seconds(parser: str, text: str) -> float:
+    """Return the least processor time of three readings of a text."""
+    function, times = parse_function(parser), []
+    function([text[:100]])
+    for _ in range(3):
+        started = time.process_time()
+        function([text])
+        times.append(time.process_time() - started)
+    return min(times)
+
+
+@pytest.mark.parametrize("parser", ["rules", "learned"])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "A man and a woman hold the red and white kites. Two old dogs sit in front of it. ",
+        "a man and a woman and a dog and a cat hold the red and white kites and the old bags with ",
+        "five of the ",
+    ],
+    ids=["sentences", "one sentence", "partitives"],
+)
+def test_time_grows_linearly_with_the_length(parser: str, piece: str) -> None:
+    size = 8_000 // len(piece)
+    assert seconds(parser, piece * (4 * size)) < 7 * seconds(parser, piece * size)
+
+
 def test_the_same_graphs_in_another_process() -> None:
     texts = ["two dogs chase a red ball", "A man's hat is on the table, next to \u201cthe\u201d bag.", "🙂"]
     code = (
@@ -112,7 +140,7 @@ def test_the_same_graphs_in_another_process() -> None:
     assert json.loads(output) == [g.to_json() for g in parse(texts)]
 
 
-def test_real_texts_have_sane_coverage(shared_data) -> None:
+def test_real_texts_have_sane_coverage(shared_data: Path) -> None:
     glue = shared_data / "glue"
     mrpc = [
         line.split("\t")[3]
@@ -133,7 +161,7 @@ def test_real_texts_have_sane_coverage(shared_data) -> None:
         check(graph)
 
 
-def test_captions_are_read_well(shared_data) -> None:
+def test_captions_are_read_well(shared_data: Path) -> None:
     with (shared_data / "factual_sg" / "random" / "train.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))[-1000:]
     found = [set(g.facts) for g in parse([row["caption"] for row in rows])]

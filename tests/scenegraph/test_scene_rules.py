@@ -2,7 +2,8 @@
 
 import pytest
 
-from mase.scenegraph import parse
+from mase.scenegraph import NodeKind, RelationInventory, parse
+from mase.scenegraph.mssg import nodes_and_edges
 
 EXPECTED = [
     ("a red and white bus", {("bus", "is", "red"), ("bus", "is", "white")}),
@@ -27,6 +28,26 @@ EXPECTED = [
     ("a large group of birds", {("birds", "is", "large"), ("birds", "is", "group of")}),
     ("a glass of water on the table", {("water", "in", "glass"), ("glass", "on", "table")}),
     ("a brick wall behind the fire hydrant", {("wall", "is", "brick"), ("wall", "behind", "fire hydrant")}),
+    ("a cat in between two chairs", {("cat", "between", "chairs"), ("chairs", "is", "2")}),
+    ("people outside of the shop", {("people", "outside", "shop")}),
+    ("a man being chased by dogs", {("dogs", "chase", "man")}),
+    ("the cake was eaten by two girls", {("girls", "is", "2"), ("girls", "eat", "cake")}),
+    ("the fence has been painted", {("fence", "is", "painted")}),
+    ("John's car is red", {("john", "have", "car"), ("car", "is", "red")}),
+    ("a tennis racket near a coffee cup", {("tennis racket", "near", "coffee cup")}),
+    ("2 men", {("men", "is", "2")}),
+    ("twenty five people", {("people", "is", "25")}),
+    ("twenty-five people", {("people", "is", "25")}),
+    ("two dozen white eggs", {("eggs", "is", "24"), ("eggs", "is", "white")}),
+    ("five of the old men", {("men", "is", "5"), ("men", "is", "old")}),
+    ("a couple of dogs", {("dogs", "is", "2")}),
+    ("a man without a hat", {("man", "without", "hat")}),
+    ("a man is not wearing a hat", {("man", "not wear", "hat")}),
+    ("the man doesn't ride a horse", {("man", "not ride", "horse")}),
+    ("no people are on the beach", {("people", "is", "no"), ("people", "on", "beach")}),
+    ("there is no dog on the couch", {("dog", "is", "no"), ("dog", "on", "couch")}),
+    ("there isn't a dog on the couch", {("dog", "is", "no"), ("dog", "on", "couch")}),
+    ("there are not any dogs", {("dogs", "is", "no")}),
     ("the man and the woman hold an umbrella", {("man", "hold", "umbrella"), ("woman", "hold", "umbrella")}),
     ("a man wearing a hat and a tie", {("man", "wear", "hat"), ("man", "wear", "tie")}),
     (
@@ -81,6 +102,35 @@ def test_the_json_object_has_the_documented_form() -> None:
 def test_a_predicate_knows_whether_a_verb_is_part_of_it() -> None:
     graph = parse(["a dog sitting on a mat under a table"])[0]
     assert {(r.predicate, r.verbal) for r in graph.relations} == {("sit on", True), ("under", False)}
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("a dog and two cats", ["singular", "plural"]),
+        ("the people of a town", ["plural", "singular"]),
+        ("one sheep and 3 sheep", ["singular", "plural"]),
+        ("1 dog", ["singular"]),
+        ("children's shoes", ["plural", "plural"]),
+        ("a herd of sheep near cattle dogs", ["singular", "plural"]),
+        ("a car from 99999999999999999999 dogs", ["singular", "plural"]),
+    ],
+)
+def test_number(text: str, numbers: list[str]) -> None:
+    assert [entity.number for entity in parse([text])[0].entities] == numbers
+
+
+def test_a_verb_is_a_node_and_a_preposition_an_edge() -> None:
+    graph = parse(["a boy throws a ball to a dog in front of a red and white bus"])[0]
+    inventory = RelationInventory(["in front of"])
+    found = nodes_and_edges(graph, inventory, relation_nodes=True)
+    assert [p for k, p in zip(found.kinds, found.phrases, strict=True) if k == NodeKind.RELATION] == ["throw"]
+    verb = found.phrases.index("throw")
+    assert (0, verb, inventory.id_of("agent")) in found.edges
+    assert (verb, 1, inventory.id_of("patient")) in found.edges
+    assert inventory.predicate_id("in front of") in {type_id for *_, type_id in found.edges}
+    flat = nodes_and_edges(graph, inventory, relation_nodes=False)
+    assert NodeKind.RELATION not in flat.kinds
 
 
 def test_the_result_does_not_depend_on_the_batch() -> None:

@@ -4,6 +4,7 @@ Facts are tuples of strings: a triple, or a bare entity alone. The parser under 
 comes in as a function, so this room knows graphs but no parser.
 """
 
+from mase.evaluation.scenegraph.corpora import texts_in
 from mase.evaluation.scenegraph.evaluate import ParserScores, evaluate_parser
 from mase.evaluation.scenegraph.factual import GoldGraph, facts_in, facts_of, read_factual
 from mase.evaluation.scenegraph.spice import spice_f1
@@ -21,4 +22,5 @@ __all__ = [
     "read_factual",
     "score_triples",
     "spice_f1",
+    "texts_in",
 ]

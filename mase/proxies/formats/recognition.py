@@ -15,10 +15,12 @@ from mase.proxies.formats.huggingface import HUGGINGFACE, text_config
 from mase.proxies.formats.key_map import CheckpointFormat, KeyMap
 from mase.proxies.formats.open_clip import OPEN_CLIP
 from mase.proxies.formats.openai import OPENAI
+from mase.proxies.formats.xclip import XCLIP
 
-FORMATS = {layout.name: layout for layout in (OPEN_CLIP, OPENAI, HUGGINGFACE, AUDIOCLIP, CLIPVIP)}
-MODALITIES = {"audioclip": "audio", "clipvip": "video"}  # the rest are image-text models
+FORMATS = {layout.name: layout for layout in (OPEN_CLIP, OPENAI, HUGGINGFACE, AUDIOCLIP, CLIPVIP, XCLIP)}
+MODALITIES = {"audioclip": "audio", "clipvip": "video", "xclip": "video"}  # the rest are image-text models
 HEAD_WIDTH = 64  # in every released CLIP
+CLAP_KEY = "text_model.embeddings.word_embeddings.weight"
 DESCRIBE = "describe the tower in a YAML file like those in params/towers"
 
 
@@ -30,6 +32,10 @@ def recognised_format(keys: set[str], path: Path) -> CheckpointFormat:
     """
     if any(key.startswith("clipmodel.text_model.") for key in keys):
         return CLIPVIP
+    if CLAP_KEY in keys:
+        raise CheckpointFormatError(f"{path}: a CLAP checkpoint needs its sizes said; {DESCRIBE}/clap.yaml")
+    if any(key.startswith("mit.") for key in keys):
+        return XCLIP
     if any(key.startswith("text_model.") for key in keys):
         return HUGGINGFACE
     if "logit_scale_ai" in keys or any(key.startswith("audio.") for key in keys):
@@ -57,7 +63,7 @@ def _layers(tensors: Mapping[str, Tensor], layout: CheckpointFormat) -> int:
 
 def _stated_settings(path: Path, layout: CheckpointFormat) -> dict[str, Any]:
     """Return heads and activation as far as the format or a file beside the weights says them."""
-    if layout is HUGGINGFACE and (config := text_config(path)):
+    if layout in (HUGGINGFACE, XCLIP) and (config := text_config(path)):
         stated = {"heads": config.get("num_attention_heads"), "activation": config.get("hidden_act")}
         return {key: value for key, value in stated.items() if value is not None}
     if layout is not OPEN_CLIP:

@@ -23,7 +23,6 @@ MOTION_VERBS = (
     "sweep swim swing swipe take talk throw toss travel trot turn twist walk wash wave wrestle"
 ).split()
 _STEMS = "|".join(sorted({verb.removesuffix("e") for verb in MOTION_VERBS}))
-_STEMS = "|".join(sorted({verb.removesuffix("e") for verb in MOTION_VERBS}))
 _MOTION = re.compile(rf"\b(?:{_STEMS})[a-z]?ing\b")  # one letter for a doubled consonant
 
 
@@ -59,9 +58,9 @@ class Recipe:
 
 
 RECIPES: dict[TowerModality, Recipe] = {
-    "image": Recipe("image", ("coco", "factual", "clip", "wordnet"), steps=600, distil_weight=10.0),
-    "audio": Recipe("audio", ("audiocaps", "audioset"), steps=200),
-    "video": Recipe("video", ("coco", "msrvtt", "kinetics"), steps=200),
+    "image": Recipe("image", ("coco", "factual", "clip", "wordnet"), steps=600, distil_weight=5.0),
+    "audio": Recipe("audio", ("audiocaps", "audioset"), steps=450),
+    "video": Recipe("video", ("coco", "factual", "msrvtt", "kinetics"), steps=300),
 }
 
 
@@ -93,9 +92,9 @@ def image_corpus(data_dir: Path, *, distil_probes: bool = False) -> Corpus:
     """Captions of one picture; region captions with themselves and with their graph; CLIP's vectors."""
     regions = corpora.factual_regions(data_dir)
     sources = (
-        PositiveSource("captions of a picture", tuple(_training_pictures(data_dir)), 384, 0.1),
-        PositiveSource("region captions", tuple((caption,) for caption, _ in regions), 192, 0.3),
-        PositiveSource("region caption and graph", tuple(regions), 192, 0.2),
+        PositiveSource("captions of a picture", tuple(_training_pictures(data_dir)), 512, 0.2),
+        PositiveSource("region captions", tuple((caption,) for caption, _ in regions), 192, 0.4),
+        PositiveSource("region caption and graph", tuple(regions), 128, 0.3),
     )
     texts = [text for source in sources for text in source.texts()]
     return Corpus(sources, image_targets(data_dir, texts, distil_probes=distil_probes))
@@ -108,24 +107,26 @@ def audio_corpus(data_dir: Path) -> Corpus:
     names = corpora.audioset_names(data_dir)
     return Corpus(
         (
-            PositiveSource("captions of a clip", tuple(clips[key] for key in train), 192, 0.1),
-            PositiveSource("captions", tuple((t,) for t in corpora.audiocaps_captions(data_dir)), 320, 0.3),
-            PositiveSource("sound classes", tuple(tuple(name.split(", ")) for name in names), 64, 0.1),
+            PositiveSource("captions of a clip", tuple(clips[key] for key in train), 96, 0.4),
+            PositiveSource("captions", tuple((t,) for t in corpora.audiocaps_captions(data_dir)), 384, 0.6),
+            PositiveSource("sound classes", tuple(tuple(name.split(", ")) for name in names), 64, 0.3),
         )
     )
 
 
 def video_corpus(data_dir: Path) -> Corpus:
-    """Captions of pictures with motion; sentences about videos; names of actions."""
-    moving = [tuple(filter(shows_motion, captions)) for captions in _training_pictures(data_dir)]
+    """Captions of pictures and regions with motion; sentences about videos; names of actions."""
+    moving = [captions for captions in _training_pictures(data_dir) if any(map(shows_motion, captions))]
+    regions = [caption for caption, _ in corpora.factual_regions(data_dir) if shows_motion(caption)]
     actions = corpora.kinetics_names(data_dir)
     return Corpus(
         (
-            PositiveSource("captions with motion", tuple(group for group in moving if group), 256, 0.1),
+            PositiveSource("captions of a picture with motion", tuple(moving), 384, 0.3),
+            PositiveSource("region captions with motion", tuple((text,) for text in regions), 192, 0.5),
             PositiveSource(
-                "video sentences", tuple((text,) for text in corpora.msrvtt_sentences(data_dir)), 128, 0.3
+                "video sentences", tuple((text,) for text in corpora.msrvtt_sentences(data_dir)), 96, 0.5
             ),
-            PositiveSource("actions", tuple((name, f"a person is {name}") for name in actions), 96, 0.1),
+            PositiveSource("actions", tuple((name, f"a person is {name}") for name in actions), 96, 0.2),
         )
     )
 

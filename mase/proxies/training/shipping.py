@@ -15,6 +15,11 @@ from mase.proxies.training.trainer import TrainedTower
 
 NOTE = "Trained on captions alone, by `mase towers train {modality}`; a stand-in for a tower that saw {seen}."
 SEEN = {"image": "pictures", "audio": "sounds", "video": "videos"}
+USE = {
+    "image": "research use; the data and their terms are below",
+    "audio": "academic use only, because of AudioCaps",
+    "video": "research use only, because of MSR-VTT",
+}
 
 
 def manifest(
@@ -38,6 +43,9 @@ def manifest(
         "recipe": asdict(recipe),
         "seed": seed,
         "groups": counts,
+        "pairs_in_a_batch": {source.name: source.per_batch for source in corpus.sources},
+        "tokens_left_out": {source.name: source.dropout for source in corpus.sources},
+        "use": USE[recipe.modality],
         "data": files,
         "vocabulary": len(trained.kept),
         "last_loss": round(trained.loss, 4),

@@ -5,6 +5,7 @@
     vocabulary.py  closed predicates and names of phrases
     spans.py       spans <-> one tag per token
     candidates.py  pairs of spans as arrays
+    negation.py    the rules' negation, kept
     network.py     features -> scores
     decoding.py    scores -> entities and relations
     parser.py      weights on disk, `parse`

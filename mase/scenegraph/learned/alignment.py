@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
 
-from mase.scenegraph import lexicon
 from mase.scenegraph.graph import ATTRIBUTE_PREDICATE
 from mase.scenegraph.lemmas import verb_lemma
+from mase.scenegraph.numerals import numeral
 
 Range = tuple[int, int]
 LARGEST_GAP = 2
@@ -38,7 +38,7 @@ class Alignment:
         entities, attributes: gold string by range.
         runs: the tokens of each predicate that stands in the sentence.
         described: (attribute, entity).
-        relations: (subject, object, gold predicate).
+        relations: the tokens of the predicate, () if none say it, by (subject, object, gold predicate).
         lost: gold facts that could not be aligned.
     """
 
@@ -46,7 +46,7 @@ class Alignment:
     attributes: dict[Range, str] = field(default_factory=dict)
     runs: dict[tuple[int, ...], str] = field(default_factory=dict)
     described: set[tuple[Range, Range]] = field(default_factory=set)
-    relations: set[tuple[Range, Range, str]] = field(default_factory=set)
+    relations: dict[tuple[Range, Range, str], tuple[int, ...]] = field(default_factory=dict)
     lost: list[tuple[str, ...]] = field(default_factory=list)
 
 
@@ -99,7 +99,7 @@ def _align_relation(words: Sequence[str], fact: tuple[str, ...], result: Alignme
         return
     _, subject, target, run = min(choices)
     result.entities[subject], result.entities[target] = fact[0], fact[2]
-    result.relations.add((subject, target, fact[1]))
+    result.relations[subject, target, fact[1]] = run
     if run:
         result.runs[run] = fact[1]
 
@@ -150,7 +150,7 @@ def _equal(words: Sequence[str], text: str) -> bool:
 
 
 def _numeral(words: Sequence[str], text: str) -> bool:
-    return len(words) == 1 and lexicon.NUMERALS.get(words[0]) == text
+    return len(words) == 1 and numeral(words) == text
 
 
 def _joined(words: Sequence[str], text: str) -> bool:

@@ -9,10 +9,12 @@ from torch import Tensor
 from mase.scenegraph import lexicon
 from mase.scenegraph.graph import Attribute, Entity, Relation, Span
 from mase.scenegraph.learned.candidates import attribute_pairs, entity_pairs
+from mase.scenegraph.learned.negation import absence, denied_predicate, denied_value
 from mase.scenegraph.learned.network import ParserNetwork, token_features
 from mase.scenegraph.learned.reading import Sentence
 from mase.scenegraph.learned.spans import Range, Spans, spans_of
 from mase.scenegraph.learned.vocabulary import VERBAL_CODES, Vocabulary, copied_predicate
+from mase.scenegraph.numerals import grammatical_number, numeral
 
 NONE, RULE, CLOSED = 0, 1, 2
 CONSIDERED = 4
@@ -101,22 +103,37 @@ def add_to_graph(
         ranges = piece.spans.entities[subject], piece.spans.entities[target]
         span = _characters(sentence, *_predicate_range(run, *ranges))
         verbal = _verbal(sentence, predicate, run)
+        predicate = denied_predicate(sentence, *ranges, predicate)
         relations.append(Relation(first + subject, predicate, first + target, span, verbal))
 
 
 def _entity(sentence: Sentence, vocabulary: Vocabulary, head: Range, ranges: Sequence[Range]) -> Entity:
     before = [r for r in ranges if r[0] < head[0]]
     after = [r for r in ranges if r[0] >= head[0]]
-    described: dict[str, Attribute] = {}
-    for start, end in (*before, *after):
+    described = {attribute.value: attribute for attribute in absence(sentence, head)}
+    for start, end in (*_joined_numerals(sentence, before), *after):
         value = vocabulary.attribute(sentence.words[start:end])
+        value = denied_value(sentence, (start, end), head, value)
         described.setdefault(value, Attribute(value, _characters(sentence, start, end)))
     return Entity(
         vocabulary.entity(sentence.words[slice(*head)]),
         tuple(described.values()),
         _characters(sentence, _phrase_start(sentence, head[0], before), head[1]),
         _characters(sentence, *head),
+        grammatical_number(sentence.tags[head[1] - 1], tuple(described)),
     )
+
+
+def _joined_numerals(sentence: Sentence, ranges: Sequence[Range]) -> list[Range]:
+    """Return ranges in order, neighbours that are one numeral ("twenty", "five") as one."""
+    joined: list[Range] = []
+    for start, end in sorted(ranges):
+        first = joined[-1][0] if joined and joined[-1][1] == start else start
+        if first < start and numeral(sentence.words[first:end]):
+            joined[-1] = (first, end)
+        else:
+            joined.append((start, end))
+    return joined
 
 
 def _phrase_start(sentence: Sentence, start: int, attributes: Sequence[Range]) -> int:

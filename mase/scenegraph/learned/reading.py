@@ -30,7 +30,7 @@ class Sentence:
         codes: the rules' word classes.
         roles: what each token is in the rules' graph, positions in `ROLES`.
         rule_relations: the rules' predicate by the last tokens of (subject, object).
-        rule_attributes: (first token of the attribute, last token of the entity).
+        rule_attributes: the rules' values by (first token of the attribute, last token of the entity).
     """
 
     tokens: tuple[Span, ...]
@@ -39,7 +39,7 @@ class Sentence:
     codes: tuple[str, ...]
     roles: tuple[int, ...]
     rule_relations: dict[Pair, str]
-    rule_attributes: frozenset[Pair]
+    rule_attributes: dict[Pair, str]
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -82,7 +82,7 @@ def _sentence(tokens: Sequence[Span], written: Sequence[str], tags: Sequence[str
             (reader.nodes[e.subject].end - 1, reader.nodes[e.object].end - 1): e.predicate
             for e in reader.edges
         },
-        frozenset((a.start, node.end - 1) for node in reader.nodes for a in node.attributes),
+        {(a.start, node.end - 1): a.text for node in reader.nodes for a in node.attributes},
     )
 
 

@@ -10,6 +10,7 @@ from mase.scenegraph import lexicon
 from mase.scenegraph.learned.alignment import Alignment
 from mase.scenegraph.learned.reading import Sentence
 from mase.scenegraph.lemmas import verb_lemma
+from mase.scenegraph.numerals import numeral
 
 VERBAL_CODES = "VGBXH"
 
@@ -56,7 +57,7 @@ class Vocabulary:
     def attribute(self, words: Sequence[str]) -> str:
         """Return an attribute's value in the graph; numerals become digits."""
         text = " ".join(words)
-        return self.attribute_names.get(text, lexicon.NUMERALS.get(text, text))
+        return self.attribute_names.get(text, numeral(words) or text)
 
 
 def copied_predicate(sentence: Sentence, run: Sequence[int]) -> str:

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from mase.evaluation.scenegraph import evaluate_parser, read_factual
-from mase.scenegraph import SceneGraph, parse
+from mase.scenegraph import SceneGraph, choice, parse
 
 GOLD = """caption,scene_graph
 a red dog on a mat,"( dog , is , red ) , ( dog , on , mat )"
@@ -50,7 +50,9 @@ def test_numbers_for_people(gold: Path) -> None:
     assert "with synonyms" not in output
 
 
-@pytest.mark.parametrize("words", [["evaluate", "none.csv"], ["evaluate"], ["coverage", "--task", "nope"]])
+@pytest.mark.parametrize(
+    "words", [["evaluate", "none.csv"], ["evaluate"], ["coverage", "--task", "nope"], ["coverage"]]
+)
 def test_errors_are_messages(words: list[str]) -> None:
     code, output, errors = mase(*words)
     assert code == 2
@@ -69,10 +71,33 @@ def test_coverage_of_a_task() -> None:
     code, output, _ = mase("coverage", "--task", "looks", "--json", "--most", "3")
     numbers = json.loads(output)
     assert code == 0
-    assert (numbers["task"], numbers["parser"], len(numbers["predicates"])) == ("looks", "rules", 3)
-    assert numbers["texts"] > 100
+    assert (numbers["set"], numbers["parser"], len(numbers["predicates"])) == ("looks", "rules", 3)
+    assert numbers["texts"] > 256  # all of the training file, not what a profile trains on
     assert 0 <= numbers["without_entity"] <= 1
-    assert "relations a text" in mase("coverage", "--task", "looks")[1]
+
+
+def test_coverage_of_a_file_as_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "captions.txt"
+    path.write_text("a red dog on a mat\n\na dog on a bed\n:\ntwo cats\n", encoding="utf-8")
+    name = f"{tmp_path.name}/captions.txt"
+    code, output, _ = mase("coverage", str(path))
+    assert code == 0
+    assert output.splitlines()[0] == "parser: rules"
+    assert output.splitlines()[-1] == f"| {name} | 4 | 25.0% | 1.25 | 0.50 | 0.50 | on 2 |"
+    sampled = mase("coverage", str(path), "--sample", "2", "--json", "--parser", "learned")[1]
+    assert json.loads(sampled)["texts"] == 2
+
+
+@pytest.mark.parametrize("words", [[], ["evaluate", "GOLD"]])
+def test_a_parser_without_its_package_is_a_message(
+    words: list[str], gold: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choice, "FACTUAL_PACKAGE", "no_such_package_of_scene_graphs")
+    choice._identity.cache_clear()
+    words = [str(gold) if word == "GOLD" else word for word in words]
+    code, output, errors = mase(*words, "--parser", "factual-t5")
+    assert (code, output) == (1, "")
+    assert "pip install" in errors
 
 
 def test_rules_on_real_captions(shared_data: Path) -> None:

@@ -1,0 +1,112 @@
+"""What a run's numbers depend on: settings, rows, and the bytes of the models that it reads."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from mase.artifacts import digest_of, sha256_file
+from mase.data import TaskData, prepare
+from mase.modalities import Modality
+from mase.params import BackboneParams, DataParams, Params, TaskParams, TowerParams, TrainingParams
+
+MODEL_SUFFIXES = (".json", ".safetensors", ".bin", ".txt", ".model")  # weights, configs, vocabularies
+
+_PREPARED: dict[str, TaskData] = {}
+
+
+def task_data(task: TaskParams, data: DataParams) -> TaskData:
+    """Return a task's prepared rows, read once per process."""
+    key = digest_of([task.model_dump(mode="json"), data.model_dump(mode="json")])
+    if key not in _PREPARED:
+        _PREPARED[key] = prepare(task, data)
+    return _PREPARED[key]
+
+
+@lru_cache(maxsize=1024)
+def _file_digest(path: Path, _size: int, _mtime_ns: int) -> str:
+    return sha256_file(path)
+
+
+def _digest_of_file(path: Path) -> str:
+    status = path.stat()
+    return _file_digest(path, status.st_size, status.st_mtime_ns)
+
+
+def _bytes_of(place: Path) -> dict[str, str]:
+    """Return the sha256 of what a model is read from, by name.
+
+    That is the files of a folder, or a file, the token ids of a cut-down vocabulary and the config
+    beside it; a file's own name does not count.
+    """
+    if place.is_dir():
+        return {p.name: _digest_of_file(p) for p in sorted(place.iterdir()) if p.suffix in MODEL_SUFFIXES}
+    files = (place, place.with_suffix(".token_ids.json"), place.with_name("config.json"))
+    return {p.name.removeprefix(place.stem): _digest_of_file(p) for p in files if p.is_file()}
+
+
+def _tower_identity(tower: TowerParams) -> dict[str, Any]:
+    """Return what determines a tower's vectors: its settings and, where it is on this disk, its bytes."""
+    from mase.proxies.locate import place_on_disk
+
+    settings = tower.model_dump(mode="json", exclude={"note", "stand_in", "name"})
+    place = place_on_disk(tower)
+    return settings if place is None else {**settings, "ref": _bytes_of(place), "pretrained": None}
+
+
+def _backbone_identity(backbone: BackboneParams) -> dict[str, Any]:
+    """Return what determines the language model: its settings and, where it is on this disk, its bytes."""
+    from mase.model.backbone import TOKENIZER_PACKAGE
+    from mase.proxies.locate import models_of_package
+
+    settings = backbone.model_dump(mode="json", exclude={"name"})
+    if backbone.source == "path" and Path(backbone.ref).is_dir():
+        return {**settings, "ref": _bytes_of(Path(backbone.ref))}
+    package = {"package": backbone.ref, "random": TOKENIZER_PACKAGE}.get(backbone.source)
+    folders = models_of_package(package) if package else []
+    return {**settings, "package": _bytes_of(folders[0])} if folders else settings
+
+
+def identity(params: Params) -> dict[str, Any]:
+    """Return the part of the params that can change a run's numbers.
+
+    Titles, notes, paths, metrics and batch sizes of evaluation do not; neither do settings of
+    what the run does not have (towers of absent modalities, the temperature where alpha is 0).
+    What lies on this disk counts by its bytes, what a hub holds by its name and revision, so that
+    fetching it does not rename a unit. `precision: auto` counts as what it means on this machine.
+
+    Raises:
+        ScenegraphError: if the parser's weights or package are missing.
+    """
+    content = params.model_dump(mode="json")
+    used: list[Modality] = [m for m in params.modalities if m != "text"]
+    matched = params.head.match_parameters_of is not None  # its size follows what full MASE would have
+    content["backbone"] = _backbone_identity(params.backbone)
+    content["towers"] = {m: _tower_identity(params.towers[m]) for m in used}
+    content["task"] = {k: content["task"][k] for k in ("name", "family", "labels", "label_range")}
+    content["data"] = task_data(params.task, params.data).digest
+    content["training"] = _training_identity(params.training)
+    if matched:
+        content["head"]["towers"] = {m: t.output_width for m, t in params.towers.items()}
+        content["head"]["pairs"] = params.proxies.pair_mode if params.has_pairs else None
+    elif params.graph is not None:
+        from mase.scenegraph.choice import parser_identity
+
+        content["parser"] = parser_identity(params.graph.parser)
+    if not used:
+        content.pop("proxies")
+        content["allocation"] = {"iterations": params.allocation.iterations}
+    if params.method != "mase":
+        content.pop("fusion")
+    if params.contrastive.alpha == 0:
+        content["contrastive"] = {"alpha": 0.0}
+    if params.method == "mc_ptm":
+        content.pop("backbone")
+        content["training"].pop("precision")
+    return content
+
+
+def _training_identity(training: TrainingParams) -> dict[str, Any]:
+    from mase.model.precision import resolved
+
+    settings = training.model_dump(mode="json", exclude={"eval_batch_size", "checkpoint_every"})
+    return {**settings, "precision": resolved(training.precision)}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mase.params import load_params
-    from mase.prediction import Predictor
+    from mase.prediction import Predictor, predict
     from mase.units import Unit, train
 
 __version__ = "0.1.0"
@@ -20,8 +20,9 @@ _PUBLIC = {
     "Unit": "mase.units",
     "train": "mase.units",
     "Predictor": "mase.prediction",
+    "predict": "mase.prediction",
 }
-__all__ = ["Predictor", "Unit", "__version__", "load_params", "train"]
+__all__ = ["Predictor", "Unit", "__version__", "load_params", "predict", "train"]
 
 
 def __getattr__(name: str) -> Any:

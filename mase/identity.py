@@ -87,7 +87,7 @@ def identity(params: Params) -> dict[str, Any]:
     content["training"] = _training_identity(params.training)
     if matched:
         content["head"]["towers"] = {m: t.output_width for m, t in params.towers.items()}
-        content["head"]["pairs"] = params.proxies.pair_mode if params.has_pairs else None
+        content["head"]["pairs"] = params.proxies.pair_mode if params.second_texts else None
     elif params.graph is not None:
         from mase.scenegraph.choice import parser_identity
 

@@ -5,7 +5,7 @@ tokenizer's files and the relation inventory. No MLflow is needed here; `mase.se
 wraps this class.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,8 @@ import numpy as np
 from mase.errors import CheckpointFormatError, DataError, MissingWeightsError
 
 if TYPE_CHECKING:
-    from mase.params import Params, TaskParams
+    from mase.params import Params
+    from mase.units import Unit
 
 FILES = ("params.yaml", "model.safetensors", "inventory.json")
 
@@ -54,12 +55,6 @@ def model_folder(folder: Path) -> Path:
     return chosen
 
 
-def within_range(task: "TaskParams", scores: np.ndarray) -> np.ndarray:
-    """Return regression scores cut to the task's range of labels: what is evaluated is what is served."""
-    low, high = task.label_range or (-np.inf, np.inf)
-    return scores.clip(low, high)
-
-
 class Predictor:
     """A loaded model that takes texts. Make one with `Predictor.load`."""
 
@@ -87,18 +82,19 @@ class Predictor:
 
         Args:
             texts_a: n texts.
-            texts_b: the n second texts of a pair task.
+            texts_b: the n second texts of a pair task; of multiple choice, n * options: the choices of
+                the first question in order, then of the second, and so on.
 
         Returns:
             n predictions in the same order; none for no texts.
 
         Raises:
-            DataError: if an argument is not a list of texts or the lists differ in length.
+            DataError: if an argument is not a list of texts or the lists do not fit in length.
             CheckpointFormatError: if the model answers with other shapes than its params say.
         """
         from mase.model import predict_texts
 
-        _check_texts(texts_a, texts_b)
+        _check_texts(texts_a, texts_b, max(1, self.params.second_texts))
         if not texts_a:
             return []
         seconds = None if texts_b is None else list(texts_b)
@@ -107,13 +103,15 @@ class Predictor:
         allocation = {name: float(weight) for name, weight in answer["allocation"].items()}
         self._check_outputs(logits, len(texts_a))
         return [
-            Prediction(*self._answer(row), dict(allocation), tuple(entities))
-            for row, entities in zip(logits, answer["entities"], strict=True)
+            Prediction(*said, dict(allocation), tuple(entities))
+            for said, entities in zip(self._answers(logits), answer["entities"], strict=True)
         ]
 
     def _check_outputs(self, logits: np.ndarray, rows: int) -> None:
+        from mase.families import family_of
+
         task = self.params.task
-        expected = (rows, len(task.labels) if task.family == "classification" else 1)
+        expected = (rows, family_of(task).answers(task))
         if logits.shape != expected:
             raise CheckpointFormatError(
                 f"expected outputs of shape {expected} for task {task.name}, got {logits.shape}"
@@ -121,22 +119,41 @@ class Predictor:
         if not np.isfinite(logits).all():
             raise CheckpointFormatError(f"the model's outputs for task {task.name} are not finite")
 
-    def _answer(self, logits: np.ndarray) -> tuple[str | float, dict[str, float]]:
-        """Return (label, probabilities) of one row of outputs, (C,) or (1,)."""
-        if self.params.task.family == "regression":
-            return float(within_range(self.params.task, logits)[0]), {}
-        exponentials = np.exp(logits - logits.max())
-        shares = exponentials / exponentials.sum()
-        probabilities = dict(zip(self.params.task.labels, shares.tolist(), strict=True))
-        return self.params.task.labels[int(shares.argmax())], probabilities
+    def _answers(self, logits: np.ndarray) -> Iterator[tuple[str | float, dict[str, float]]]:
+        """Yield (label, probabilities) of each row of outputs (n, C): what is evaluated is what is served."""
+        from mase.families import family_of
+
+        task = self.params.task
+        columns = family_of(task).predictions(task, logits)
+        for row, found in enumerate(columns["prediction"].tolist()):
+            shares = {
+                label: float(columns[f"probability_{k}"][row])
+                for k, label in enumerate(task.labels)
+                if f"probability_{k}" in columns
+            }
+            yield (task.labels[found] if shares else found), shares
 
 
-def _check_texts(texts_a: Sequence[str], texts_b: Sequence[str] | None) -> None:
+def predict(
+    model: "Unit | Path | str", texts_a: Sequence[str], texts_b: Sequence[str] | None = None
+) -> list[Prediction]:
+    """Predict with a trained unit, or with the folder of a model; see `Predictor`, which loads it once.
+
+    Raises:
+        MissingWeightsError: if there is no whole model; a unit keeps one if trained with `keep_model`.
+        DataError: if the texts are not lists of texts of one length.
+    """
+    folder = Path(model) if isinstance(model, (str, Path)) else model.folder
+    return Predictor.load(folder).predict(texts_a, texts_b)
+
+
+def _check_texts(texts_a: Sequence[str], texts_b: Sequence[str] | None, each: int) -> None:
     for name, texts in (("texts_a", texts_a), ("texts_b", texts_b)):
         if isinstance(texts, str):
             raise DataError(f"{name}: expected a list of texts, got one text; write [text]")
         wrong = [i for i, text in enumerate(texts or ()) if not isinstance(text, str)]
         if wrong:
             raise DataError(f"{name}[{wrong[0]}]: expected text, got {texts[wrong[0]]!r}")  # type: ignore[index]
-    if texts_b is not None and len(texts_a) != len(texts_b):
-        raise DataError(f"{len(texts_a)} texts_a but {len(texts_b)} texts_b: pairs need as many of each")
+    if texts_b is not None and len(texts_a) * each != len(texts_b):
+        needed = "pairs need as many of each" if each == 1 else f"a question needs {each} choices"
+        raise DataError(f"{len(texts_a)} texts_a but {len(texts_b)} texts_b: {needed}")

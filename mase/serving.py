@@ -67,7 +67,7 @@ class MasePyfunc(PythonModel):
         """
         predictions = self.predictor.predict(*texts_of(model_input))
         table: dict[str, list[Any]] = {"label": [p.label for p in predictions]}
-        if self.predictor.params.task.family == "classification":
+        if self.predictor.params.task.family != "regression":
             table["probabilities"] = [p.probabilities for p in predictions]
         table["allocation"] = [p.allocation for p in predictions]
         table["entities"] = [list(p.entities) for p in predictions]
@@ -77,12 +77,16 @@ class MasePyfunc(PythonModel):
 def texts_of(frame: pd.DataFrame) -> tuple[list[str], list[str] | None]:
     """Return the first and the second texts of a table; no second ones if that column is absent or empty.
 
+    A column `choices` holds the list of choices of each question.
+
     Raises:
         DataError: if `text_a` is missing or `text_b` is given for some rows only.
     """
     if "text_a" not in frame.columns:
         raise DataError(f"the input needs a column text_a; it has {list(frame.columns)}")
     first = frame["text_a"].tolist()
+    if "choices" in frame.columns:
+        return first, [choice for choices in frame["choices"] for choice in choices]
     if "text_b" not in frame.columns or bool(frame["text_b"].isna().all()):
         return first, None
     if bool(frame["text_b"].isna().any()):
@@ -102,19 +106,22 @@ def requirements() -> list[str]:
     return pinned
 
 
-def takes_pairs(params: Params) -> bool:
-    """Say whether the task's rows are pairs of texts, as far as its sources tell."""
-    sources = [source for source in (params.task.files, params.task.hub) if source is not None]
-    return any(source.columns.text_b is not None for source in sources)
+def example_of(params: Params) -> pd.DataFrame:
+    """Return one row that the model can answer."""
+    choices = [f"choice {label}" for label in params.task.labels]
+    second = {0: {}, 1: {"text_b": [EXAMPLE_B]}}.get(params.second_texts, {"choices": [choices]})
+    return pd.DataFrame({"text_a": [EXAMPLE_A], **second})
 
 
 def signature(params: Params) -> ModelSignature:
     """Return the columns that go in and come out."""
-    classes = params.task.family == "classification"
+    classes = params.task.family != "regression"
     weights = Map(DataType.double)
     inputs: list[ColSpec | TensorSpec] = [
         ColSpec("string", "text_a"),
-        ColSpec("string", "text_b", required=False),
+        ColSpec(Array(DataType.string), "choices")
+        if params.second_texts > 1
+        else ColSpec("string", "text_b", required=False),
     ]
     outputs: list[ColSpec | TensorSpec] = [ColSpec("string" if classes else "double", "label")]
     outputs += [ColSpec(weights, "probabilities")] if classes else []
@@ -136,7 +143,7 @@ def save_model(folder: Path, path: Path, *, run_id: str | None = None, model_id:
     """
     source = model_folder(folder)
     params = validate(Params, read_yaml(source / "params.yaml"), str(source / "params.yaml"))
-    example = pd.DataFrame({"text_a": [EXAMPLE_A]} | ({"text_b": [EXAMPLE_B]} if takes_pairs(params) else {}))
+    example = example_of(params)
     with store_errors(f"saving a model in {path}"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Operation with range is deprecated")  # MLflow's, pandas 3
         mlflow.pyfunc.save_model(

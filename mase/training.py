@@ -18,6 +18,7 @@ from mase.data import Rows, TaskData
 from mase.em.estep import Labelled
 from mase.em.loop import Iteration, Trainer
 from mase.evaluation.metrics import score
+from mase.families import family_of
 from mase.identity import task_data
 from mase.model.backbone import load_tokenizer
 from mase.model.build import AnyModel, build_model
@@ -28,7 +29,6 @@ from mase.model.precision import autocast_dtype, training_device
 from mase.model.preparation import Fitted, align, build_inputs, extract_all, fit, parse_all
 from mase.model.pretrained import save_pretrained
 from mase.params import Params
-from mase.prediction import within_range
 from mase.reporting import allocation_frame, describe, metrics_of, record, result_of
 from mase.tracking import Tracker
 from mase.units import RESULT, OnIteration, Progress, Unit
@@ -128,12 +128,6 @@ def _evaluate(run: Assembled, params: Params) -> tuple[pd.DataFrame, dict[str, f
     """Return per-row predictions and the task's metrics; labels are read after predicting."""
     logits = predict_logits(run.model, run.evaluation, params.training.eval_batch_size)
     rows: Rows = run.data.evaluation
-    frame = pd.DataFrame({"id": rows.ids, "label": rows.labels})
-    if params.task.family == "regression":
-        frame["prediction"] = within_range(params.task, logits.squeeze(-1).numpy())
-    else:
-        probabilities = logits.softmax(-1).numpy()
-        frame["prediction"] = probabilities.argmax(1)
-        for k in range(probabilities.shape[1]):
-            frame[f"probability_{k}"] = probabilities[:, k]
+    columns = family_of(params.task).predictions(params.task, logits.numpy())
+    frame = pd.DataFrame({"id": rows.ids, "label": rows.labels, **columns})
     return frame, score(params.task, rows.labels, frame["prediction"].to_numpy())

@@ -13,6 +13,7 @@ SOURCES = {
     "qnli": "files",
     "qqp": "files",
     "mnli": "files",
+    "commonsense_qa": "files",
 }
 
 

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import yaml
 
+from mase import predict
 from mase.errors import CheckpointFormatError, DataError, MissingWeightsError
-from mase.params import BackboneParams, Params, TaskParams, available, load_params
-from mase.prediction import Prediction, Predictor, within_range
+from mase.families.regression import within_range
+from mase.params import BackboneParams, Params, TaskParams, available, load_params, read_named
+from mase.prediction import Prediction, Predictor
 
 ALLOCATION = {"text": 0.75, "image": 0.25}
 
@@ -175,7 +177,7 @@ def unit_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _is_embedded(task: str) -> bool:
-    return load_params(task, profile="smoke").task.embedded is not None
+    return read_named("tasks", task).get("embedded") is not None
 
 
 def test_a_trained_unit_predicts_texts(unit_folder: Path) -> None:
@@ -190,6 +192,13 @@ def test_a_trained_unit_predicts_texts(unit_folder: Path) -> None:
         assert sum(prediction.allocation.values()) == pytest.approx(1.0, abs=1e-5)
     assert len(predictions[0].entities) >= 1
     assert predictions[1].entities == ()
+
+
+def test_predict_is_the_predictors_answer(unit_folder: Path) -> None:
+    texts = ["A red apple.", "A dog barks."]
+    assert predict(unit_folder, texts) == Predictor.load(unit_folder).predict(texts)
+    with pytest.raises(MissingWeightsError):
+        predict(unit_folder / "nowhere", texts)
 
 
 def test_a_prediction_does_not_depend_on_its_neighbours(unit_folder: Path) -> None:

@@ -16,7 +16,17 @@ import pytest
 import yaml
 
 from mase.errors import DataError, MissingWeightsError, TrackingError
-from mase.params import BackboneParams, FileColumns, FileSource, Params, TaskParams, available, load_params
+from mase.params import (
+    BackboneParams,
+    DataParams,
+    FileColumns,
+    FileSource,
+    Params,
+    TaskParams,
+    available,
+    load_params,
+    read_named,
+)
 from mase.prediction import Predictor
 from mase.serving import fetch_model, log_model, requirements, save_model, signature, texts_of
 from mase.tracking import MemoryTracker, MlflowTracker, names, open_tracker, runs
@@ -26,19 +36,23 @@ CLASSES: dict[str, Any] = {"labels": ("no", "yes"), "metrics": ("accuracy",), "m
 SCORES: dict[str, Any] = {"label_range": (0.0, 5.0), "metrics": ("pearson",), "main_metric": "pearson"}
 
 
+CHOICES: dict[str, Any] = CLASSES | {"options": 2, "labels": ("A", "B")}
+FAMILIES: dict[str, dict[str, Any]] = {
+    "classification": CLASSES, "regression": SCORES, "multiple_choice": CHOICES
+}  # fmt: skip
+
+
 def params_of(family: str, pairs: bool = False) -> Params:
     """Return params of a small task without towers."""
-    columns = FileColumns(text_a="a", text_b="b" if pairs else None, label="y")
-    task = TaskParams(
-        name="toy",
-        title="Toy",
-        family="classification" if family == "classification" else "regression",
-        embedded="toy",
-        files=FileSource(folder="toy", train="train.tsv", dev="dev.tsv", columns=columns),
-        **(CLASSES if family == "classification" else SCORES),
+    second = {"choices": ("c",)} if family == "multiple_choice" else {"text_b": "b" if pairs else None}
+    columns = FileColumns.model_validate({"text_a": "a", "label": "y", **second})
+    source = FileSource(folder="toy", train="train.tsv", dev="dev.tsv", columns=columns)
+    task = TaskParams.model_validate(
+        {"name": "toy", "title": "Toy", "family": family, "files": source, **FAMILIES[family]}
     )
     backbone = BackboneParams(name="tiny", source="random", ref="bert", pooling="mean")
-    return Params(task=task, backbone=backbone, towers={}, modalities=("text",), graph=None)
+    data = DataParams(source="files", dir="nowhere")
+    return Params(task=task, data=data, backbone=backbone, towers={}, modalities=("text",), graph=None)
 
 
 def write_unit(folder: Path, params: Params) -> Path:
@@ -116,6 +130,18 @@ def test_a_saved_model_predicts_scores_of_pairs(stand_in: None, tmp_path: Path) 
     table = loaded.predict(pd.DataFrame({"text_a": ["A dog."], "text_b": ["It barks."]}))
     assert list(table.columns) == ["label", "allocation", "entities"]
     assert list(table["label"]) == [5.0]
+
+
+def test_a_saved_model_takes_the_choices_of_a_question(stand_in: None, tmp_path: Path) -> None:
+    params = params_of("multiple_choice")
+    save_model(write_unit(tmp_path / "unit", params), tmp_path / "saved")
+    loaded = mlflow.pyfunc.load_model(str(tmp_path / "saved"))
+    frame = pd.DataFrame({"text_a": ["Where?"], "choices": [["in the park", "on the moon"]]})
+    table = loaded.predict(frame)
+    assert list(table["label"]) == ["B"] and set(table["probabilities"][0]) == {"A", "B"}
+    assert signature(params).inputs.input_names() == ["text_a", "choices"]
+    with pytest.raises(DataError, match="a question needs 2 choices"):
+        loaded.predict(pd.DataFrame({"text_a": ["Where?"], "choices": [["in the park"]]}))
 
 
 def test_a_saved_model_has_no_pickle_and_describes_itself(stand_in: None, tmp_path: Path) -> None:
@@ -221,11 +247,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MASE_HOME", str(tmp_path_factory.mktemp("home")))
-        tasks = (
-            load_params(t, profile="smoke", overrides=("training.max_steps=2",), seed=0)
-            for t in available("tasks")
-        )
-        params = next(p for p in tasks if p.task.embedded is not None)
+        task = next(t for t in available("tasks") if read_named("tasks", t).get("embedded"))
+        params = load_params(task, profile="smoke", overrides=("training.max_steps=2",), seed=0)
         return train(Unit(params=params, label="smallest"), keep_model=True).folder
 
 

@@ -7,7 +7,7 @@ from mase.params import available, load_params, read_named
 from mase.units import Unit, train
 
 ONE_STEP = ("training.max_steps=1", "allocation.iterations=1")
-HUB_BACKBONES = ("bert-base", "roberta-base")
+HUB_BACKBONES = tuple(b for b in available("backbones") if read_named("backbones", b)["source"] == "hub")
 
 
 def one_step(task="looks", *, overlays=(), overrides=(), **settings):

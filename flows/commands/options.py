@@ -13,6 +13,13 @@ from flows.overrides import data_overrides, overrides_of_file
 from mase.errors import DataError, ParamsError
 
 Profile = Annotated[str, typer.Option(help="Sizes, backbone, towers and data source: params/profiles/.")]
+TaskProfile = Annotated[
+    str | None,
+    typer.Option(
+        help="Sizes, backbone, towers and data source: params/profiles/.",
+        show_default="demo; local for a YAML file",
+    ),
+]
 Method = Annotated[
     str, typer.Option(help="Method, ablation or control: params/{methods,ablations,controls}/.")
 ]
@@ -93,3 +100,8 @@ def input_lines(file: Path | None) -> list[str]:
             f"{file or 'input'}, line {line}: not UTF-8; convert it first, as with iconv"
         ) from cause
     return [line.removesuffix("\r") for line in (lines[:-1] if not lines[-1] else lines)]
+
+
+def profile_of(task: str, profile: str | None) -> str:
+    """Return the profile asked for; else `local` for a task file of one's own, `demo` for a shipped task."""
+    return profile or ("local" if task.endswith((".yaml", ".yml")) else "demo")

@@ -14,7 +14,7 @@ from mase.artifacts import home
 from mase.errors import DataError
 
 if TYPE_CHECKING:
-    from mase.params import Params
+    pass
 
 
 def unit_folder(name: str) -> Path:
@@ -33,19 +33,14 @@ def unit_folder(name: str) -> Path:
     return found[0]
 
 
-def takes_pairs(params: "Params") -> bool:
-    """Tell whether a task's rows are pairs of texts."""
-    sources = (params.task.files, params.task.hub)
-    return any(source.columns.text_b is not None for source in sources if source is not None)
-
-
 def predict(
     unit: Annotated[str, typer.Argument(help="Unit: its digest, the beginning of it, or a model folder.")],
     text: Annotated[
-        list[str], typer.Option("--text", help="Text; repeatable. Give it twice for a pair task.")
+        list[str],
+        typer.Option("--text", help="Text; repeatable. Twice for a pair task; a question, then its choices."),
     ] = [],  # noqa: B006
     file: Annotated[
-        Path | None, typer.Option(help="UTF-8 file, one text per line; pairs separated by a tab.")
+        Path | None, typer.Option(help="UTF-8 file, one row per line; its texts separated by tabs.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per text.")] = False,
 ) -> None:
@@ -56,9 +51,10 @@ def predict(
     from mase.prediction import Predictor
 
     predictor = Predictor.load(folder)
-    texts_a, texts_b = _texts(text, file, takes_pairs(predictor.params))
+    each = predictor.params.second_texts
+    texts_a, texts_b = _texts(text, file, each)
     for index, found in enumerate(predictor.predict(texts_a, texts_b)):
-        shown = [texts_a[index]] if texts_b is None else [texts_a[index], texts_b[index]]
+        shown = [texts_a[index], *(texts_b or [])[index * each : (index + 1) * each]]
         if as_json:
             typer.echo(json.dumps({"texts": shown, **asdict(found)}, ensure_ascii=False))
             continue
@@ -66,26 +62,25 @@ def predict(
         typer.echo(f"{found.label}\t{' | '.join(shown)}{f'    ({shares})' if shares else ''}")
 
 
-def _texts(text: list[str], file: Path | None, pairs: bool) -> tuple[list[str], list[str] | None]:
-    """Return first and second texts, as the task needs them.
+def _texts(text: list[str], file: Path | None, each: int) -> tuple[list[str], list[str] | None]:
+    """Return first texts and, `each` of them to a first, second ones, as the task needs them.
 
     Raises:
-        DataError: if there are not as many as a pair task needs.
+        DataError: if there are not as many as the task needs.
     """
     if file is None:
-        if not pairs:
-            return text, None
-        if len(text) % 2:
-            raise DataError(f"the task takes pairs: give --text twice for each, not {len(text)} times")
-        return text[::2], text[1::2]
-    lines = options.input_lines(file)
-    if not pairs:
-        return lines, None
-    rows = list(csv.reader(io.StringIO("\n".join(lines)), delimiter="\t", quoting=csv.QUOTE_NONE))
-    wrong = [number for number, row in enumerate(rows, start=1) if len(row) != 2]
-    if wrong:
-        raise DataError(f"{file}, line {wrong[0]}: the task takes pairs, two texts separated by a tab")
-    return [row[0] for row in rows], [row[1] for row in rows]
+        if len(text) % (each + 1):
+            raise DataError(f"the task takes {each + 1} texts: repeat --text for each, not {len(text)} times")
+        rows = [text[i : i + each + 1] for i in range(0, len(text), each + 1)]
+    elif not each:
+        rows = [[line] for line in options.input_lines(file)]
+    else:
+        lines = "\n".join(options.input_lines(file))
+        rows = list(csv.reader(io.StringIO(lines), delimiter="\t", quoting=csv.QUOTE_NONE))
+        wrong = [number for number, row in enumerate(rows, start=1) if len(row) != each + 1]
+        if wrong:
+            raise DataError(f"{file}, line {wrong[0]}: the task takes {each + 1} texts, separated by tabs")
+    return [row[0] for row in rows], [second for row in rows for second in row[1:]] if each else None
 
 
 def register(app: typer.Typer) -> None:

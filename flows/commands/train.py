@@ -11,7 +11,7 @@ from flows.commands import options
 def train(
     task: Annotated[str, typer.Argument(help="Task: params/tasks/, or a YAML file.")],
     method: options.Methods = ["mase"],  # noqa: B006 - Typer makes a new list for every call
-    profile: options.Profile = "demo",
+    profile: options.TaskProfile = None,
     data_dir: options.DataDir = None,
     max_train_rows: options.MaxTrainRows = None,
     seed: Annotated[int, typer.Option(help="Seed of the run.")] = 0,
@@ -30,7 +30,7 @@ def train(
     with Progress(1):
         result = train_one(
             task,
-            profile=profile,
+            profile=options.profile_of(task, profile),
             methods=method,
             seed=seed,
             overrides=overrides,

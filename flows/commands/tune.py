@@ -16,7 +16,7 @@ def tune(
     search: Annotated[
         str, typer.Option(help="What is searched: params/search/, or a YAML file.")
     ] = "alpha_tau",
-    profile: options.Profile = "demo",
+    profile: options.TaskProfile = None,
     data_dir: options.DataDir = None,
     max_train_rows: options.MaxTrainRows = None,
     seed: Annotated[int, typer.Option(help="Seed of every trial's unit.")] = 0,
@@ -35,7 +35,7 @@ def tune(
 
     request = StudyRequest(
         task=task,
-        profile=profile,
+        profile=options.profile_of(task, profile),
         method=method,
         backbone=backbone,
         preset=preset,

@@ -6,7 +6,8 @@ finds again without a network.
 
 from typing import TYPE_CHECKING, Any
 
-from mase.data.labels import LabelError, label_array, parse_label
+from mase.data.examples import parse, rows_of
+from mase.data.records import RowError
 from mase.data.rows import Rows
 from mase.errors import DataError
 from mase.params import HubSource, TaskParams
@@ -70,7 +71,8 @@ def from_dataset(
             not know.
     """
     columns = source.columns
-    wanted = [name for name in (columns.text_a, columns.text_b, columns.label) if name is not None]
+    named = (columns.text_a, columns.text_b, *columns.choices, columns.label)
+    wanted = [name.split(".")[0] for name in named if name is not None]  # dots lead into nested fields
     missing = [name for name in wanted if name not in dataset.column_names]
     if missing:
         raise DataError(
@@ -79,33 +81,19 @@ def from_dataset(
         )
     if not len(dataset):
         raise DataError(f"{source.path}: the split has no rows; correct task.hub")
-    return Rows(
-        ids=tuple(f"{prefix}-{position}" for position in range(len(dataset))),
-        texts_a=_texts(dataset, columns.text_a, source),
-        texts_b=None if columns.text_b is None else _texts(dataset, columns.text_b, source),
-        labels=label_array(task, _labels(dataset, task, source)),
-    )
-
-
-def _texts(dataset: "datasets.Dataset", column: str, source: HubSource) -> tuple[str, ...]:
-    texts = list(dataset[column])
-    for position, text in enumerate(texts):
-        if not isinstance(text, str):
-            what = f"{column!r} is {text!r}, not a text"
-            raise DataError(f"{source.path}: row {position}: {what}; correct task.hub.columns")
-    return tuple(text.strip() for text in texts)
-
-
-def _labels(dataset: "datasets.Dataset", task: TaskParams, source: HubSource) -> list[float]:
-    names = _class_names(dataset.features[source.columns.label], task)
-    labels = []
-    for position, value in enumerate(dataset[source.columns.label]):
+    values = {name: list(dataset[name]) for name in wanted}
+    if columns.label in values:
+        names = _class_names(dataset.features[columns.label], task)
+        values[columns.label] = [_label_text(found, names) for found in values[columns.label]]
+    examples = []
+    for position in range(len(dataset)):
+        fields = {name: column[position] for name, column in values.items()}
         try:
-            labels.append(parse_label(task, _label_text(value, names)))
-        except LabelError as cause:
-            remedy = "correct task.labels or task.hub.columns"
-            raise DataError(f"{source.path}: row {position}: {cause}; {remedy}") from cause
-    return labels
+            examples.append(parse(task, columns, fields, keep_empty=True))
+        except RowError as cause:
+            remedy = "correct task.labels or task.hub"
+            raise DataError(f"{source.path}: row {position}: {cause}; {cause.remedy or remedy}") from cause
+    return rows_of(task, [f"{prefix}-{position}" for position in range(len(dataset))], examples)
 
 
 def _class_names(feature: Any, task: TaskParams) -> list[str] | None:
@@ -116,7 +104,8 @@ def _class_names(feature: Any, task: TaskParams) -> list[str] | None:
     return None if numbered and len(feature.names) == len(task.labels) else list(feature.names)
 
 
-def _label_text(value: object, names: list[str] | None) -> str:
+def _label_text(value: object, names: list[str] | None) -> object:
+    """Return the name of a class id, anything else as it is."""
     if names is None or not isinstance(value, int):
-        return str(value)
-    return names[value] if 0 <= value < len(names) else str(value)
+        return value
+    return names[value] if 0 <= value < len(names) else value

@@ -1,9 +1,10 @@
 """From a task and the data params to the rows of a run: the split recipe in one place.
 
-    training file ── internal_test (kept aside, never tuned on)
-                  └─ [evaluate_on: tune] tune share (what a study is scored on)
-                     └─ at most max_train_rows ── information slice
-                                               └─ training rows
+    training file ── [no development file: files.dev_share of it becomes the development rows]
+                  └─ internal_test (kept aside, never tuned on)
+                     └─ [evaluate_on: tune] tune share (what a study is scored on)
+                        └─ fraction of it, at most max_train_rows ── information slice
+                                                                  └─ training rows
     development file ── at most max_eval_rows (evaluate_on: dev)
 
 Every draw comes from `data.split_seed`, never from the run's seed, so that all rows of a
@@ -19,8 +20,8 @@ from mase.artifacts import digest_of
 from mase.data import embedded, files, hub
 from mase.data.rows import Rows
 from mase.data.splits import sample, separate
-from mase.errors import DataError, ParamsError
-from mase.params import DataParams, TaskParams
+from mase.errors import ParamsError
+from mase.params import DataParams, FileSource, TaskParams
 
 VERSION = 1  # of the recipe; raise it when the same params give other rows
 
@@ -33,8 +34,9 @@ class TaskData:
         train: rows for the M-step.
         slice: rows for the E-step's information; never trained on, never scored on.
         evaluation: what `DataParams.evaluate_on` asks for.
-        digest: identifies all of the above, and the labels' names.
-        counts: rows per part, and of the training file.
+        digest: identifies all of the above, and the labels' names. Which rows of the file a
+            low-resource run keeps is in it and in `train.ids` and `slice.ids`: the file's line numbers.
+        counts: rows per part, and of the training file (less what became development rows).
         source: where the rows come from, for people.
     """
 
@@ -50,7 +52,8 @@ def prepare(task: TaskParams, data: DataParams) -> TaskData:
     """Read a task's rows and split them; the same params always give the same rows.
 
     With `evaluate_on` "internal_test" or "tune" the development file is not opened.
-    `max_eval_rows` caps the evaluation rows whichever they are.
+    `max_eval_rows` caps the evaluation rows whichever they are. Samples are nested: those of a
+    smaller `fraction` or `max_train_rows` are among those of a larger one.
 
     Raises:
         DataError: if a source is missing or malformed.
@@ -61,7 +64,7 @@ def prepare(task: TaskParams, data: DataParams) -> TaskData:
     tune = None
     if data.evaluate_on == "tune":
         rest, tune = _aside(rest, round(data.tune_share * len(rest)), data, "tune")
-    capped = sample(rest, data.max_train_rows, _generator(data, "max_train_rows"))
+    capped = _subset(rest, data)
     train, information = _aside(capped, slice_size(len(capped), data), data, "slice")
     if data.evaluate_on == "dev":
         evaluation, _ = read(task, data, "dev")
@@ -86,14 +89,31 @@ def read(task: TaskParams, data: DataParams, split: str) -> tuple[Rows, str]:
         DataError: if the source is missing or malformed, or the task does not have it.
     """
     if data.source == "files":
-        if data.dir is None:
-            raise DataError("data.source is files, but data.dir is not set; pass --data-dir")
+        if task.files is not None and task.files.dev is None:
+            return _read_divided(task.files, task, data, split)
         rows, path = files.read_split(task, data.dir, split)
         return rows, f"files:{path}"
     if data.source == "hub":
         return hub.read_split(task, split)
     train, dev = embedded.generate(task)
     return train if split == "train" else dev, f"embedded:{task.embedded}"
+
+
+def _read_divided(source: FileSource, task: TaskParams, data: DataParams, split: str) -> tuple[Rows, str]:
+    """Read one file and return its training rows, or the share that serves as development rows."""
+    whole, path = files.read_split(task, data.dir, "train")
+    train, dev = _aside(whole, max(1, round(source.dev_share * len(whole))), data, "dev")
+    return train if split == "train" else dev, f"files:{path}"
+
+
+def _subset(rows: Rows, data: DataParams) -> Rows:
+    """Return the rows that `fraction` and `max_train_rows` leave, whichever leaves fewer."""
+    limits = [] if data.fraction is None else [round(data.fraction * len(rows))]
+    limits += [] if data.max_train_rows is None else [data.max_train_rows]
+    size = min(limits, default=None)
+    if data.subset == "head":
+        return rows.take(range(min(len(rows), len(rows) if size is None else size)))
+    return sample(rows, size, _generator(data, "max_train_rows"))
 
 
 def slice_size(rows: int, data: DataParams) -> int:
@@ -119,6 +139,6 @@ def _refuse_empty(parts: dict[str, Rows], task: TaskParams, data: DataParams, ro
     if empty:
         raise ParamsError(
             f"task {task.name}: no rows left for {', '.join(empty)} of {rows} in the training file; change "
-            f"data.internal_test ({data.internal_test:g}), data.tune_share ({data.tune_share:g}) "
-            f"or data.max_train_rows ({data.max_train_rows})"
+            f"data.internal_test ({data.internal_test:g}), data.tune_share ({data.tune_share:g}), "
+            f"data.fraction ({data.fraction}) or data.max_train_rows ({data.max_train_rows})"
         )

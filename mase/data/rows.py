@@ -16,13 +16,16 @@ class Rows:
 
     Attributes:
         ids: names of the rows, unique within a data set.
-        texts_a: the text, or the first of a pair.
-        texts_b: the second of a pair; None for single texts.
-        labels: (n,) int64 class ids (positions in `TaskParams.labels`) or float32 scores.
+        texts_a: the text, or the first of a pair; of multiple choice, the question once per choice.
+        texts_b: the second of a pair; None for single texts; of multiple choice, the choices in order.
+        labels: (n,) int64 class ids (positions in `TaskParams.labels`), int64 indices of the right
+            choice, or float32 scores.
         groups: rows of one group never fall into two splits; None where rows are independent.
+        options: texts per row in texts_a and texts_b, which have n * options entries: the number of
+            choices of a question, 1 for every other task. Row i has those from i * options on.
 
     Raises:
-        ValueError: if the columns differ in length.
+        ValueError: if the columns do not fit together in length, or `options` is less than 1.
     """
 
     ids: tuple[str, ...]
@@ -30,12 +33,21 @@ class Rows:
     texts_b: tuple[str, ...] | None
     labels: np.ndarray
     groups: tuple[str, ...] | None = None
+    options: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("texts_a", "texts_b", "labels", "groups"):
+        if self.options < 1:
+            raise ValueError(f"options must be 1 or more, got {self.options}")
+        for name, times in (
+            ("texts_a", self.options),
+            ("texts_b", self.options),
+            ("labels", 1),
+            ("groups", 1),
+        ):
             column = getattr(self, name)
-            if column is not None and len(column) != len(self.ids):
-                raise ValueError(f"{name} has {len(column)} rows, but there are {len(self.ids)} ids")
+            if column is not None and len(column) != len(self.ids) * times:
+                wanted = f"{len(self.ids)} ids" + (f" of {times} options" if times > 1 else "")
+                raise ValueError(f"{name} has {len(column)} rows, but there are {wanted}")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -50,16 +62,27 @@ class Rows:
     def take(self, indices: Sequence[int] | ArrayLike) -> "Rows":
         """Return the rows at `indices`, in that order."""
         chosen = np.asarray(indices, dtype=np.int64).reshape(-1)
+        texts = self.text_rows(chosen)
         return Rows(
             ids=_pick(self.ids, chosen),
-            texts_a=_pick(self.texts_a, chosen),
-            texts_b=None if self.texts_b is None else _pick(self.texts_b, chosen),
+            texts_a=_pick(self.texts_a, texts),
+            texts_b=None if self.texts_b is None else _pick(self.texts_b, texts),
             labels=self.labels[chosen],
             groups=None if self.groups is None else _pick(self.groups, chosen),
+            options=self.options,
         )
 
+    def text_rows(self, indices: Sequence[int] | ArrayLike) -> np.ndarray:
+        """Return (k * options,) positions in texts_a and texts_b of the k rows at `indices`, in order."""
+        chosen = np.asarray(indices, dtype=np.int64).reshape(-1)
+        return (chosen[:, None] * self.options + np.arange(self.options)).reshape(-1)
+
     def pairs(self) -> Iterator[tuple[str, ...]]:
-        """Yield the texts of each row: one, or two for a pair."""
+        """Yield the texts of each row: one, two for a pair, (question, *choices) of multiple choice."""
+        if self.options > 1:
+            second = self.texts_b or ()
+            starts = range(0, len(self.texts_a), self.options)
+            return ((self.texts_a[i], *second[i : i + self.options]) for i in starts)
         columns = (self.texts_a,) if self.texts_b is None else (self.texts_a, self.texts_b)
         return zip(*columns, strict=True)
 
@@ -68,12 +91,13 @@ class Rows:
         return sorted({*self.texts_a, *(self.texts_b or ())})
 
     def digest(self) -> str:
-        """Return a digest of the content; order and label type count."""
+        """Return a digest of the content, ids among it; order and label type count."""
         return digest_of(self._content())
 
     def _content(self) -> list[Any]:
         labels = [str(self.labels.dtype), self.labels.tolist()]
-        return [self.ids, self.texts_a, self.texts_b, labels, self.groups]
+        content = [self.ids, self.texts_a, self.texts_b, labels, self.groups]
+        return content if self.options == 1 else [*content, self.options]
 
 
 def _pick(column: tuple[str, ...], chosen: np.ndarray) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Seeded splits that keep what belongs together on one side.
 
-Rows that share a group, or without groups the same texts, form a unit, and a unit is never
-cut. Units are put in an order of their own (by content) before they are shuffled, so
-that a split does not depend on the order of the file's rows.
+Rows that share a group, or without groups the same texts (of multiple choice, the same question),
+form a unit, and a unit is never cut. Units are put in an order of their own (by content) before
+they are shuffled, so that a split does not depend on the order of the file's rows.
 """
 
 from collections import defaultdict
@@ -100,6 +100,8 @@ def _units(rows: Rows) -> list[Unit]:
     """Return the units in an order that depends on content alone."""
     if rows.groups is not None:
         keys = [(group,) for group in rows.groups]
+    elif rows.options > 1:
+        keys = [(question,) for question in rows.texts_a[:: rows.options]]
     else:
         keys = [tuple(sorted(pair)) for pair in rows.pairs()]
     units: dict[tuple[str, ...], Unit] = defaultdict(list)

@@ -23,7 +23,11 @@ DIGEST_BYTES = 32
 
 def learned_state(model: nn.Module) -> dict[str, Tensor]:
     """Return the tensors that training changes or sets: trainable parameters and buffers."""
-    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    frozen = {
+        name
+        for name, parameter in model.named_parameters(remove_duplicate=False)
+        if not parameter.requires_grad
+    }
     return {k: v for k, v in model.state_dict().items() if k not in frozen}
 
 

@@ -4,7 +4,7 @@ One pass without gradients over a held-out slice of the training set (never dev,
 test). Labels are used here and in the losses only; a forward pass has none.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,9 +12,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mase.em.allocation import updated_allocation
-from mase.em.information import Information, classification_information, regression_information
+from mase.em.information import Information
 from mase.em.losses import log_likelihoods, mixture_loss, responsibilities
 from mase.em.probe import probe_logits
+from mase.families import family_of
+from mase.families.family import Likelihood
 from mase.modalities import Modality
 from mase.model.batch import Batch
 from mase.model.fusion import finite_log
@@ -67,7 +69,7 @@ class SliceOutput:
     Attributes:
         logits: (N, C) fused prediction, in evaluation mode.
         pre, post: (N, M, C) the shared head on each modality alone, before and after the graph.
-        features: (N, M, D) the features that `allocation.features` names.
+        features: (N, M, D) the features that `allocation.features` names, for probes only.
         modality_logits, gate: (N, M, C) and (N, M), the mixture's p(y | h_hat^m) and log g_m(x);
             mixture objective only.
     """
@@ -75,7 +77,7 @@ class SliceOutput:
     logits: Float[Tensor, "N C"]
     pre: Float[Tensor, "N M C"]
     post: Float[Tensor, "N M C"]
-    features: Float[Tensor, "N M D"]
+    features: Float[Tensor, "N M D"] | None = None
     modality_logits: Float[Tensor, "N M C"] | None = None
     gate: Float[Tensor, "N M"] | None = None
 
@@ -84,7 +86,7 @@ class SliceOutput:
 def answers(model: MaseModel, rows: Labelled, batch_size: int) -> SliceOutput:
     """Run the model over a slice, each modality alone and all together, in evaluation mode."""
     model.eval()
-    which = model.params.allocation.features
+    features = model.params.allocation.features if model.params.allocation.head == "probe" else None
 
     def answer(indices: np.ndarray) -> dict[str, Tensor]:
         output = model(rows.batch(indices).to(device_of(model)))
@@ -92,7 +94,7 @@ def answers(model: MaseModel, rows: Labelled, batch_size: int) -> SliceOutput:
             "logits": output.logits,
             "pre": model.modality_logits(output.pre),
             "post": model.modality_logits(output.post),
-            "features": output.pre if which == "pre" else output.post,
+            "features": None if features is None else getattr(output, features),
             "modality_logits": output.modality_logits,
             "gate": output.gate,
         }
@@ -105,14 +107,6 @@ def answers(model: MaseModel, rows: Labelled, batch_size: int) -> SliceOutput:
     return SliceOutput(**in_row_order(rows.lengths, batch_size, answer))
 
 
-def _information(
-    family: str, logits: Tensor, labels: Tensor, calibrate: bool, prior: Tensor | None
-) -> Information:
-    if family == "regression":
-        return regression_information(logits.squeeze(-1), labels, calibrate=calibrate)
-    return classification_information(logits, labels, calibrate=calibrate, prior=prior)
-
-
 def estimate(
     params: Params, logits: Float[Tensor, "N M C"], labels: Tensor, prior: Tensor | None
 ) -> dict[Modality, Information]:
@@ -123,9 +117,9 @@ def estimate(
     `calibrate` each modality first gets its own temperature and bias, cross-fitted on
     halves of the slice, and H(y) is the best constant prediction's loss.
     """
-    calibrate = params.allocation.calibrate
+    family, calibrate = family_of(params.task), params.allocation.calibrate
     return {
-        m: _information(params.task.family, logits[:, i], labels, calibrate, prior)
+        m: family.information(logits[:, i], labels, calibrate=calibrate, prior=prior)
         for i, m in enumerate(params.modalities)
     }
 
@@ -156,24 +150,18 @@ def log_likelihood(output: SliceOutput, labels: Tensor, model: MaseModel) -> flo
     density is per unit of the label: Gaussian, with the deviation of the training labels
     around the fused prediction, with the learnt one around those of a mixture.
     """
-    sigma = _sigma(model)
     if output.gate is not None and output.modality_logits is not None:
-        outputs = _scores_or_logits(model, output.modality_logits)
-        return -float(mixture_loss(output.gate, outputs, labels, sigma=sigma))
-    alone = output.logits.unsqueeze(1)
-    return float(log_likelihoods(_scores_or_logits(model, alone), labels, sigma).mean())
+        terms = _likelihood(model, output.modality_logits, labels)
+        return -float(mixture_loss(output.gate, terms.outputs, terms.targets, sigma=terms.sigma))
+    terms = _likelihood(model, output.logits.unsqueeze(1), labels)
+    return float(log_likelihoods(terms.outputs, terms.targets, terms.sigma).mean())
 
 
-def _sigma(model: MaseModel) -> Tensor | None:
-    """Return the standard deviation of p(y | x) in label units; None for classes."""
-    if model.params.task.family == "classification":
-        return None
-    deviation = model.head.deviation.cpu()
-    return deviation if model.log_sigma is None else deviation * model.log_sigma.detach().exp().cpu()
-
-
-def _scores_or_logits(model: MaseModel, outputs: Float[Tensor, "N M C"]) -> Float[Tensor, "N M *C"]:
-    return outputs if model.params.task.family == "classification" else outputs.squeeze(-1)
+def _likelihood(model: MaseModel, alone: Float[Tensor, "N M C"], labels: Tensor) -> Likelihood:
+    """Return the terms of log p(y | h^m), scores in label units, on the processor."""
+    log_sigma = None if model.log_sigma is None else model.log_sigma.detach().cpu()
+    terms = family_of(model.params.task).likelihood(alone, labels, model.head, log_sigma, standardised=False)
+    return replace(terms, sigma=None if terms.sigma is None else terms.sigma.cpu())
 
 
 def _mixture_step(
@@ -189,8 +177,8 @@ def _mixture_step(
     (`allocation.ema`) raises Q as well; `allocation.floor` need not.
     """
     assert output.gate is not None and output.modality_logits is not None
-    outputs = _scores_or_logits(model, output.modality_logits)
-    posterior = responsibilities(output.gate, outputs, labels, sigma=_sigma(model))
+    terms = _likelihood(model, output.modality_logits, labels)
+    posterior = responsibilities(output.gate, terms.outputs, terms.targets, sigma=terms.sigma)
     return output.gate.exp().mean(0), posterior.mean(0)
 
 
@@ -209,6 +197,7 @@ def e_step(model: MaseModel, estimation: Labelled, training: Labelled, prior: Te
     information = pre if params.allocation.features == "pre" else post
     if params.allocation.head == "probe":
         seen = answers(model, training, params.training.eval_batch_size)
+        assert seen.features is not None and output.features is not None
         logits = probe_logits(params, seen.features, training.labels, output.features)
         information = estimate(params, logits, estimation.labels, prior)
     objective = log_likelihood(output, estimation.labels, model)

@@ -50,6 +50,7 @@ def classification_information(
     *,
     calibrate: bool,
     prior: Float[Tensor, "C"] | None = None,
+    exchangeable: bool = False,
 ) -> Information:
     """Estimate I(h^m; y) = H(y) - H(y | h^m) of a class label (Eq. 10).
 
@@ -61,6 +62,8 @@ def classification_information(
             frequencies with one added to each count, fitted and scored on the same halves.
         prior: class frequencies of the training set, whose entropy is the paper's fixed
             H(y); None takes those of `labels`. Unused when calibrating.
+        exchangeable: classes are positions without meaning (choices): calibration fits no biases,
+            and H(y) is log C.
 
     Raises:
         TrainingError: fewer than two rows, a non-finite logit, or a label out of range.
@@ -79,8 +82,8 @@ def classification_information(
     if calibrate:
         gains = np.empty(len(classes))
         for fit, score in _halves(classes):
-            model = _fit_calibration(scores[fit], classes[fit])
-            constant = _log_frequencies(classes[fit], count)
+            model = _fit_calibration(scores[fit], classes[fit], biased=not exchangeable)
+            constant = model.constant
             gains[score] = _log_likelihood(model(scores[score]), classes[score]) - constant[classes[score]]
         return _estimate(float(gains.mean()), gains)
     told = _log_likelihood(log_softmax(scores, axis=1), classes)
@@ -145,12 +148,13 @@ def _halves(strata: NDArray[np.int64]) -> tuple[Halves, Halves]:
 class _Calibration:
     """log p(y | logits) = log_softmax(scale * standardised logits + bias)."""
 
-    def __init__(self, logits: Floats) -> None:
+    def __init__(self, logits: Floats, constant: Floats, *, biased: bool) -> None:
         relative = logits - logits.mean(axis=1, keepdims=True)
-        self.centre = relative.mean(axis=0)
+        self.centre = relative.mean(axis=0) if biased else np.zeros(logits.shape[1])
         spread = math.sqrt(np.square(relative - self.centre).mean())
         self.unit = spread if spread > 1e-12 * (1.0 + np.abs(logits).max()) else math.inf
-        self.scale, self.bias = 0.0, np.zeros(logits.shape[1])
+        self.constant = constant  # log p(y) of the best constant prediction
+        self.scale, self.bias = 0.0, constant
 
     def standardise(self, logits: Floats) -> Floats:
         return (logits - logits.mean(axis=1, keepdims=True) - self.centre) / self.unit
@@ -159,8 +163,8 @@ class _Calibration:
         return log_softmax(self.scale * self.standardise(logits) + self.bias, axis=1)
 
 
-def _fit_calibration(logits: Floats, labels: NDArray[np.int64]) -> _Calibration:
-    """Fit scale >= 0 and biases by penalised maximum likelihood, a convex problem.
+def _fit_calibration(logits: Floats, labels: NDArray[np.int64], *, biased: bool = True) -> _Calibration:
+    """Fit scale >= 0 and, unless classes are mere positions, biases: penalised likelihood, a convex problem.
 
     One pseudo-row per class at the mean logits makes the biases finite and equal to the
     constant prediction's at scale 0; a unit normal prior on the scale (in units of the
@@ -168,7 +172,8 @@ def _fit_calibration(logits: Floats, labels: NDArray[np.int64]) -> _Calibration:
     prediction and, where the logits do not help, stays exactly there.
     """
     count = logits.shape[1]
-    model = _Calibration(logits)
+    constant = _log_frequencies(labels, count) if biased else np.full(count, -math.log(count))
+    model = _Calibration(logits, constant, biased=biased)
     inputs = np.concatenate([model.standardise(logits), np.zeros((count, count))])
     targets = np.concatenate([labels, np.arange(count)])
     hits = np.eye(count)[targets]
@@ -181,8 +186,8 @@ def _fit_calibration(logits: Floats, labels: NDArray[np.int64]) -> _Calibration:
         slope = (residual * inputs).sum() + scale / len(targets)
         return float(loss), np.concatenate([[slope], residual.sum(axis=0)])
 
-    start = np.concatenate([[0.0], _log_frequencies(labels, count)])
-    bounds = [(0.0, None), *[(None, None)] * count]
+    start = np.concatenate([[0.0], constant])
+    bounds = [(0.0, None), *[(None, None) if biased else (value, value) for value in constant]]
     options = {"maxiter": 200, "ftol": 1e-13, "gtol": 1e-9}
     found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
     model.scale, model.bias = float(found[0]), found[1:]

@@ -13,8 +13,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from mase import seeds
 from mase.em import checkpoint
@@ -23,6 +21,7 @@ from mase.em.batching import training_batches
 from mase.em.estep import EStep, Labelled, e_step, store
 from mase.em.mstep import Optimiser, gradient_norms, m_step_losses
 from mase.errors import CheckpointFormatError, TrainingError
+from mase.families import family_of
 from mase.model.build import AnyModel
 from mase.model.inference import device_of
 from mase.model.mase import MaseModel
@@ -139,7 +138,8 @@ class Trainer:
             return None
         seen = self._training_rows_like_the_slice()
         held_out = self.estimation if self.params.allocation.estimate_on == "slice" else seen
-        return e_step(self.model, held_out, seen, self._prior())
+        prior = family_of(self.params.task).prior(self.params.task, self.train.labels)
+        return e_step(self.model, held_out, seen, prior)
 
     def _measure(self, t: int, block: Block, found: EStep | None, delta: float = 0.0) -> Iteration:
         weights: dict[str, float] = dict(
@@ -203,13 +203,6 @@ class Trainer:
         """Return whether an earlier E-step moved the weights by less than `allocation.tolerance`."""
         tolerance = self.params.allocation.tolerance
         return tolerance is not None and any(i.delta < tolerance for i in self.history if i.t > 1)
-
-    def _prior(self) -> Tensor | None:
-        """Return the training labels' frequencies: the fixed H(y) of Eq. 10."""
-        if self.params.task.family == "regression":
-            return None
-        counts = torch.bincount(self.train.labels, minlength=len(self.params.task.labels)).double()
-        return counts / counts.sum()
 
     def _training_rows_like_the_slice(self) -> Labelled:
         """Return as many training rows as the slice has: for probes and for `estimate_on: train`."""

@@ -1,4 +1,4 @@
-"""The M-step's losses (Eqs. 7-9) and the mixture objective of the `em` preset.
+"""The M-step's losses (Eqs. 8, 9) and the mixture objective of the `em` preset; Eq. 7 is in `mase.families`.
 
 B batch, M modalities, D width, C classes. Every loss is computed in float32, or
 float64 where the input is, whatever autocast says.
@@ -6,33 +6,14 @@ float64 where the input is, whatever autocast says.
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn import functional
 
 from mase.errors import ParamsError
 
-Family = Literal["classification", "regression"]
 SMALLEST_NORM = 1e-12
-
-
-def task_loss(family: Family, output: Float[Tensor, "B *C"], labels: Tensor) -> Float[Tensor, ""]:
-    """Return the prediction error of a batch (Eq. 7): cross entropy in nats, or squared error.
-
-    Args:
-        family: `classification` takes logits (B, C) and class ids (B,); `regression`
-            predictions (B,) or (B, 1) and scores (B,).
-
-    Reading of the paper:
-        Eq. 7 names only the cross entropy. A regression takes its Gaussian counterpart.
-    """
-    if family == "classification":
-        return functional.cross_entropy(_precise(output), labels)
-    precise = _precise(output)
-    return functional.mse_loss(precise.reshape(labels.shape), labels.to(precise.dtype))
 
 
 def cross_modal_contrastive(
@@ -67,7 +48,7 @@ def cross_modal_contrastive(
     eye = torch.eye(batch, dtype=torch.bool, device=features.device)
     excluded = torch.zeros_like(eye) if same is None else same.to(eye.device) & ~eye
     with torch.autocast(device_type=features.device.type, enabled=False):
-        unit = _unit_length(_precise(features))
+        unit = _unit_length(precise(features))
         scores = torch.einsum("imd,jkd->mkij", unit, unit) / tau
         scores = scores.masked_fill(excluded, -torch.inf)
         losses = scores.logsumexp(-1) - scores.diagonal(dim1=-2, dim2=-1)  # (M, M, B)
@@ -105,7 +86,7 @@ def log_likelihoods(
         labels: class ids (B,), or scores (B,).
         sigma: standard deviation of a regression's Gaussian, above 0; None for classes.
     """
-    outputs = _precise(outputs)
+    outputs = precise(outputs)
     if sigma is None:
         index = labels.view(-1, 1, 1).expand(*outputs.shape[:2], 1)
         return outputs.log_softmax(-1).gather(-1, index).squeeze(-1)
@@ -135,7 +116,7 @@ def mixture_loss(
         the features. This is Eq. 2 itself, with z one of M: a mixture of experts, whose
         likelihood EM cannot decrease.
     """
-    joint = _precise(gate_log_probabilities) + log_likelihoods(modality_outputs, labels, sigma)
+    joint = precise(gate_log_probabilities) + log_likelihoods(modality_outputs, labels, sigma)
     return -joint.logsumexp(-1).mean()
 
 
@@ -151,11 +132,12 @@ def responsibilities(
 
     It sees the labels, so it is for training only; at test the gate stands alone.
     """
-    joint = _precise(gate_log_probabilities) + log_likelihoods(modality_outputs, labels, sigma)
+    joint = precise(gate_log_probabilities) + log_likelihoods(modality_outputs, labels, sigma)
     return joint.softmax(-1)
 
 
-def _precise(values: Tensor) -> Tensor:
+def precise(values: Tensor) -> Tensor:
+    """Return the values in float32, or in float64 where they are."""
     return values if values.dtype == torch.float64 else values.float()
 
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from mase.em.losses import cross_modal_contrastive, mixture_loss, same_text_mask, task_loss, total_loss
+from mase.em.losses import cross_modal_contrastive, mixture_loss, same_text_mask, total_loss
 from mase.errors import TrainingError
+from mase.families import Family, family_of
+from mase.model.adapters import is_adapter
 from mase.model.batch import Batch
 from mase.model.build import AnyModel
 from mase.model.mase import MaseModel, MaseOutput
@@ -17,17 +19,12 @@ from mase.params import Params, TrainingParams
 def m_step_losses(
     output: MaseOutput, labels: Tensor, batch: Batch, params: Params, model: AnyModel
 ) -> dict[str, Tensor]:
-    """Return L_M and its parts, `total`, `task`, `contrastive` (Eqs. 7-9), of one batch.
-
-    Regression errors are in units of the training labels' deviation, so that alpha and the
-    learning rates mean the same for every task.
-    """
+    """Return L_M and its parts, `total`, `task`, `contrastive` (Eqs. 7-9), of one batch."""
+    family = family_of(params.task)
     if params.m_objective == "mixture":
-        task = _mixture_loss(output, labels, params, model)
-    elif params.task.family == "regression":
-        task = task_loss("regression", *_standardised(output.logits, labels, model))
+        task = _mixture_loss(output, labels, family, model)
     else:
-        task = task_loss("classification", output.logits, labels)
+        task = family.loss(output.logits, labels, model.head)
     if params.contrastive.alpha == 0 or output.contrastive.shape[1] < 2:
         return {"total": task, "task": task, "contrastive": torch.zeros(())}
     same = same_text_mask(batch.keys).to(labels.device) if params.contrastive.mask_duplicates else None
@@ -39,29 +36,21 @@ def m_step_losses(
     }
 
 
-def _standardised(scores: Tensor, labels: Tensor, model: AnyModel) -> tuple[Tensor, Tensor]:
-    mean, deviation = model.head.mean, model.head.deviation
-    return (scores - mean) / deviation, (labels - mean) / deviation
-
-
-def _mixture_loss(output: MaseOutput, labels: Tensor, params: Params, model: AnyModel) -> Tensor:
+def _mixture_loss(output: MaseOutput, labels: Tensor, family: Family, model: AnyModel) -> Tensor:
     assert isinstance(model, MaseModel) and output.gate is not None and output.modality_logits is not None
-    if params.task.family == "classification":
-        return mixture_loss(output.gate, output.modality_logits, labels)
-    scores, targets = _standardised(output.modality_logits.squeeze(-1), labels, model)
-    assert model.log_sigma is not None
-    return mixture_loss(output.gate, scores, targets, sigma=model.log_sigma.exp())
+    terms = family.likelihood(output.modality_logits, labels, model.head, model.log_sigma, standardised=True)
+    return mixture_loss(output.gate, terms.outputs, terms.targets, sigma=terms.sigma)
 
 
 def parameter_groups(model: nn.Module, params: TrainingParams) -> list[dict[str, object]]:
-    """Return the optimiser's groups: the backbone and the new modules, each with and without decay.
+    """Return the optimiser's groups: the backbone and the new modules (adapters too), with and without decay.
 
     Biases, gains and gates take no weight decay.
     """
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            key = (name.startswith("backbone."), parameter.ndim > 1)
+            key = (name.startswith("backbone.") and not is_adapter(name), parameter.ndim > 1)
             groups.setdefault(key, []).append(parameter)
     return [
         {

@@ -65,7 +65,7 @@ def _read(result: UnitResult, task: TaskParams) -> pd.DataFrame:
         raise ArtifactError(f"{path}: no readable predictions ({cause}); delete {result.folder}") from cause
     if frame.empty or frame["id"].duplicated().any():
         raise ArtifactError(f"{path}: expected one row per evaluation example; delete {result.folder}")
-    kind = np.int64 if task.family == "classification" else np.float64
+    kind = np.float64 if task.family == "regression" else np.int64
     return frame.astype({"id": str, "label": kind, "prediction": kind}).sort_values("id", ignore_index=True)
 
 

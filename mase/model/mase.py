@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mase.families import family_of
 from mase.modalities import Modality
 from mase.model.backbone import Backbone
 from mase.model.batch import Batch
@@ -25,7 +26,8 @@ class MaseOutput:
     Attributes:
         logits: (B, C) class logits, or (B, 1) scores; with `m_objective: mixture` the log
             probabilities (or the mean) of the mixture.
-        pre, post: (B, M, D) features h^m before and h_hat^m after the graph.
+        pre, post: (B, M, D) features h^m before and h_hat^m after the graph; in multiple choice these and
+            `contrastive` have a row per choice, all else a row per question.
         contrastive: (B, M, Dc) what Eq. 8 compares.
         modality_logits: (B, M, C) p(y | h_hat^m) per modality; mixture objective only.
         gate: (B, M) log g_m(x), the prior z moved by the gate; mixture objective only.
@@ -122,15 +124,10 @@ class MaseModel(nn.Module):
             contrastive = torch.stack(columns, dim=1)
         if self.mixture_gate is None:
             return MaseOutput(self.head(self.sum(post, self.allocation)), pre, post, contrastive)
-        gate = self.mixture_gate(post, self.allocation)  # (B, M)
+        gate = self.mixture_gate(self.head.examples(post), self.allocation)  # (B, M)
         alone = self.head(post)  # (B, M, C)
-        return MaseOutput(self._mixture(gate, alone), pre, post, contrastive, alone, gate)
-
-    def _mixture(self, gate: Float[Tensor, "B M"], alone: Float[Tensor, "B M C"]) -> Float[Tensor, "B C"]:
-        """Return log sum_m g_m(x) p(y | h_hat^m), or the mixture's mean for regression."""
-        if self.params.task.family == "regression":
-            return (gate.exp().unsqueeze(-1) * alone).sum(1)
-        return torch.logsumexp(gate.unsqueeze(-1) + alone.log_softmax(-1), dim=1)
+        mixed = family_of(self.params.task).mixture(gate, alone)
+        return MaseOutput(mixed, pre, post, contrastive, alone, gate)
 
     def modality_logits(self, features: Float[Tensor, "B M D"]) -> Float[Tensor, "B M C"]:
         """Return the shared head's answer to each modality alone: Eq. 1 with a one-hot z."""

@@ -147,8 +147,8 @@ def _sentence_index(params: Params, table: ProxyTable, rows: Rows, nodes: GraphN
     if rows.texts_b is not None and params.proxies.pair_mode == "joined":
         first = second = tuple(joined(a, b) for a, b in zip(rows.texts_a, rows.texts_b, strict=True))
     per_row = np.stack([table.rows(first), table.rows(second)], axis=1)
-    per_row = per_row[donors(params, rows, "rows", len(rows))]
-    instance = np.repeat(np.arange(len(rows)), np.diff(nodes.pointer))
+    per_row = per_row[rows.text_rows(donors(params, rows, "rows", len(rows)))]
+    instance = np.repeat(np.arange(len(per_row)), np.diff(nodes.pointer))
     return per_row[instance, nodes.sentence]
 
 
@@ -207,7 +207,7 @@ def build_inputs(
     `aligned` is what `align` says of the rows, where it is known already; the tokenizer is not asked then.
     """
     found = align(params, tables, rows, tokenizer) if aligned is None else aligned
-    order = donors(params, rows, "rows", len(rows))
+    order = rows.text_rows(donors(params, rows, "rows", len(rows)))
     proxies: Mapping[Modality, np.ndarray] = {
         m: fitted.sentence[m](sentence_features(tables.sentences[m], rows, params.proxies.pair_mode))[order]
         for m in proxy_modalities(params)

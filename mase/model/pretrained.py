@@ -139,15 +139,21 @@ def predict_texts(
 ) -> dict[str, Any]:
     """Return `logits` (n, C), `allocation` by modality and `entities` (phrases) of new texts.
 
+    Args:
+        texts_b: n second texts of a pair task; of multiple choice n * options, question by question.
+
     Raises:
-        DataError: if a pair task gets no second texts, or another task gets some.
+        DataError: if there are not as many second texts as the task takes.
     """
-    expected = "a second text for every first" if params.has_pairs else "no second texts"
-    if params.has_pairs != (texts_b is not None):
-        raise DataError(f"task {params.task.name} takes {expected}")
+    each, given = params.second_texts, 0 if texts_b is None else len(texts_b)
+    if given != each * len(texts_a):
+        what = f"{each} with each of {len(texts_a)} first texts" if each else "none"
+        raise DataError(f"task {params.task.name} takes second texts: {what}; there are {given}")
     unlabelled = np.zeros(len(texts_a), np.int64)
     ids = tuple(str(i) for i in range(len(texts_a)))
-    rows = Rows(ids, tuple(texts_a), None if texts_b is None else tuple(texts_b), unlabelled)
+    first = tuple(np.repeat(np.array(texts_a, dtype=object), max(1, each)))
+    seconds = None if texts_b is None else tuple(texts_b)
+    rows = Rows(ids, first, seconds, unlabelled, options=params.task.options)
     honest = params.model_copy(update={"proxies": params.proxies.model_copy(update={"shuffle": False})})
     with tempfile.TemporaryDirectory() as store:
         graphs = parse_all(honest, [rows], inventory=pretrained.fitted.inventory, root=Path(store))

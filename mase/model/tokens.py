@@ -73,7 +73,12 @@ def _pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
 
 
 def tokenise(tokenizer: PreTrainedTokenizerBase, rows: Rows, max_length: int) -> TokenTable:
-    """Tokenise rows; pairs become one sequence, cut longest-first at `max_length`."""
+    """Tokenise rows; pairs become one sequence, cut longest-first at `max_length`.
+
+    Segment types are those of the tokenizer's template, whatever it says its model reads: the
+    tokenizers of ALBERT and XLNet, which both tell segments apart, do not name them. Whether they
+    mean something to the model, `Backbone` knows.
+    """
     coded = tokenizer(
         list(rows.texts_a),
         list(rows.texts_b) if rows.texts_b is not None else None,

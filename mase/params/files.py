@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from mase.errors import ParamsError
 from mase.params.models import Params
+from mase.params.task import beside
 
 
 def params_root() -> Path:
@@ -62,7 +63,8 @@ def read_named(kind: str, name: str) -> dict[str, Any]:
         ParamsError: if there is no such file, with the nearest names.
     """
     if name.endswith((".yaml", ".yml")):
-        return read_yaml(Path(name))
+        content = read_yaml(Path(name))
+        return beside(content, Path(name)) if kind == "tasks" else content
     if name not in available(kind):
         raise ParamsError(
             f"no {kind[:-1] if kind.endswith('s') else kind} {name!r}{_suggest(name, available(kind))}"

@@ -27,6 +27,26 @@ class BackboneParams(Frozen):
     random_config: dict[str, int] = Field(
         default={}, description="source: random only, fields of the model's config"
     )
+    adapter: Literal["none", "lora", "prompt"] = Field(
+        default="none", description="lora, prompt: the model's own weights are frozen, the adapter trains"
+    )
+    lora_rank: Positive = 8
+    lora_alpha: Positive = Field(default=16, description="the update is scaled by alpha / rank")
+    lora_dropout: Share = 0.1
+    prompt_tokens: Positive = Field(default=20, description="soft tokens before the row, beside max_length")
+
+    @model_validator(mode="after")
+    def _adapter_consistent(self) -> "BackboneParams":
+        for name in ("lora_rank", "lora_alpha", "lora_dropout", "prompt_tokens"):
+            adapter = name.split("_")[0]
+            if self.adapter != adapter and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is set, but adapter is {self.adapter}; set adapter to {adapter}")
+        if self.adapter == "prompt" and self.freeze_layers:
+            raise ValueError(
+                "adapter: prompt changes what the lowest layer sees, so no layer's output can be kept; "
+                "set freeze_layers to 0"
+            )
+        return self
 
 
 class TowerParams(Frozen):
@@ -205,6 +225,8 @@ class Params(Frozen):
                 f"allocation.floor is {self.allocation.floor}, but {len(self.modalities)} modalities "
                 f"cannot all have more than 1/{len(self.modalities)}"
             )
+        if self.allocation.head == "probe" and self.task.family == "multiple_choice":
+            raise ValueError("allocation.head: probe has no class to learn in multiple choice; use shared")
         if self.m_objective == "mixture" and (self.fusion.proxy_gate, self.fusion.rescale) != (
             "none",
             "none",
@@ -212,14 +234,16 @@ class Params(Frozen):
             raise ValueError(
                 "m_objective: mixture has no weighted sum; set fusion.proxy_gate and fusion.rescale to none"
             )
-        if self.data.source == "files" and not self.data.dir:
+        files = self.task.files
+        if self.data.source == "files" and not self.data.dir and not (files is not None and files.located):
             raise ValueError("data.source is files, but data.dir is not set; pass --data-dir")
         if getattr(self.task, self.data.source) is None:
             raise ValueError(f"task {self.task.name} has no {self.data.source} source; see data.source")
         return self
 
     @property
-    def has_pairs(self) -> bool:
-        """Return whether the task's rows are sentence pairs."""
+    def second_texts(self) -> int:
+        """Return how many texts go with a row's first: 1 of a pair, the choices of a question, else 0."""
         source = self.task.hub if self.data.source == "hub" else self.task.files
-        return self.data.source != "embedded" and source is not None and source.columns.text_b is not None
+        pairs = self.data.source != "embedded" and source is not None and source.columns.pairs
+        return self.task.options if pairs else 0

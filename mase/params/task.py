@@ -1,11 +1,24 @@
 """Params of a task and its rows: what it asks, where its rows come from, how they are split."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Name = Annotated[str, Field(min_length=1)]
+FileFormat = Literal["tsv", "csv", "jsonl", "parquet"]
+
+SUFFIXES: dict[str, FileFormat] = {
+    ".tsv": "tsv",
+    ".txt": "tsv",
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+}
 
 
 class Frozen(BaseModel):
@@ -15,20 +28,91 @@ class Frozen(BaseModel):
 
 
 class FileColumns(Frozen):
-    """Which columns of a delimited file hold the texts and the label."""
+    """Which columns hold the texts and the label. Dots lead into nested fields (`question.stem`)."""
 
-    text_a: str
-    text_b: str | None = None
-    label: str
+    text_a: Name = Field(description="the text, the first of a pair, or the question of a multiple choice")
+    text_b: Name | None = Field(default=None, description="the second text of a pair")
+    choices: tuple[Name, ...] = Field(
+        default=(),
+        description="multiple choice: one column for each choice, in order, or the one that lists them",
+    )
+    label: Name = Field(description="the class, the score, or which choice is right")
+
+    @field_validator("choices", mode="before")
+    @classmethod
+    def _one_name(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "FileColumns":
+        if self.text_b is not None and self.choices:
+            raise ValueError("give text_b (a pair) or choices (multiple choice), not both")
+        if len(set(self.choices)) < len(self.choices):
+            raise ValueError("choices names a column twice")
+        return self
+
+    @property
+    def pairs(self) -> bool:
+        """Return whether a text comes with a second one: of a pair, or a choice of a question."""
+        return self.text_b is not None or bool(self.choices)
 
 
 class FileSource(Frozen):
-    """Official files of a data set below `data.dir`."""
+    """Files of a data set: official ones below `data.dir`, or the user's own beside the task's YAML."""
 
-    folder: str
-    train: str
-    dev: str
+    folder: Name = Field(
+        default=".", description="below data.dir, or below the folder of a task file given by path"
+    )
+    train: Name = Field(description="name of the training file")
+    dev: Name | None = Field(
+        default=None, description="name of the development file; null: a share of the training file"
+    )
+    dev_share: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.2,
+        description="where dev is null: share of the training rows that become the development rows, "
+        "stratified by label and drawn with data.split_seed",
+    )
+    format: FileFormat | None = Field(
+        default=None,
+        description="tsv: no quoting, a quote is a character; csv: quoting of RFC 4180; jsonl: one object "
+        "a line; parquet. null: by the file's suffix",
+    )
+    empty_texts: Literal["refuse", "keep"] = Field(
+        default="refuse", description="whether a row without text ends the reading or is a row like others"
+    )
     columns: FileColumns
+    beside: str | None = Field(
+        default=None, description="folder of the task's YAML file; set when a task is given by path"
+    )
+
+    @model_validator(mode="after")
+    def _known_formats(self) -> "FileSource":
+        for name in (self.train, self.dev):
+            if name is not None and self.format is None and PurePath(name).suffix.lower() not in SUFFIXES:
+                raise ValueError(f"format of {name!r} is unknown; set format: tsv, csv, jsonl or parquet")
+        return self
+
+    def format_of(self, name: str) -> FileFormat:
+        """Return the format of one of the files."""
+        return self.format or SUFFIXES[PurePath(name).suffix.lower()]
+
+    @property
+    def located(self) -> bool:
+        """Return whether the files can be found without `data.dir`."""
+        return self.beside is not None or Path(self.folder).expanduser().is_absolute()
+
+
+def beside(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Return a task file's content with the file's own folder as `files.beside`.
+
+    So a relative `files.folder` of a task given by path is found from the YAML file, wherever
+    the command is run. Nothing changes in a task without files.
+    """
+    files = content.get("files")
+    if not isinstance(files, Mapping):
+        return dict(content)
+    folder = str(path.expanduser().absolute().parent)
+    return {**content, "files": {"beside": folder, **files}}
 
 
 class HubSource(Frozen):
@@ -47,10 +131,17 @@ class TaskParams(Frozen):
 
     name: str
     title: str
-    family: Literal["classification", "regression"]
-    labels: tuple[str, ...] = Field(default=(), description="class names; the class id is the position")
+    family: Literal["classification", "regression", "multiple_choice"]
+    labels: tuple[str, ...] = Field(
+        default=(),
+        description="class names as the label column writes them; the class id is the position. "
+        "Multiple choice: what the label column writes for the first choice, the second, ...",
+    )
     label_range: tuple[float, float] | None = Field(
         default=None, description="regression: lowest and highest label"
+    )
+    options: Annotated[int, Field(ge=1, le=26)] = Field(
+        default=1, description="multiple choice: how many choices every question has"
     )
     metrics: tuple[str, ...]
     main_metric: str = Field(description="the metric that a table cell shows")
@@ -59,15 +150,51 @@ class TaskParams(Frozen):
     embedded: str | None = Field(default=None, description="name of a generator in mase.data.embedded")
     note: str = ""
 
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        """Take numbers as names; refuse what YAML made of an unquoted yes or no."""
+        if not isinstance(value, list | tuple):
+            return value
+        if any(isinstance(label, bool) for label in value):
+            raise ValueError(
+                'YAML reads bare yes, no, on, off, true and false as booleans; quote them: "yes"'
+            )
+        return [str(label) if isinstance(label, int) else label for label in value]
+
     @model_validator(mode="after")
     def _consistent(self) -> "TaskParams":
         if self.family == "classification" and len(self.labels) < 2:
             raise ValueError("a classification task needs at least two labels")
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError("labels names a class twice")
         if self.family == "regression" and self.label_range is None:
             raise ValueError("a regression task needs label_range")
         if self.main_metric not in self.metrics:
             raise ValueError(f"main_metric {self.main_metric!r} is not one of metrics {list(self.metrics)}")
+        self._check_options()
         return self
+
+    def _check_options(self) -> None:
+        chooses = self.family == "multiple_choice"
+        if chooses and self.options < 2:
+            raise ValueError("a multiple_choice task needs options, the number of choices, 2 or more")
+        if chooses and len(self.labels) != self.options:
+            raise ValueError(
+                f"a multiple_choice task with options: {self.options} needs {self.options} labels, "
+                f"what the label column writes for each choice in order; there are {len(self.labels)}"
+            )
+        if not chooses and self.options > 1:
+            raise ValueError(f"options is for multiple_choice tasks; this one is {self.family}")
+        for name, source in (("files", self.files), ("hub", self.hub)):
+            columns = () if source is None else source.columns.choices
+            if source is not None and bool(columns) != chooses:
+                what = "needs" if chooses else "has no use for"
+                raise ValueError(f"a {self.family} task {what} {name}.columns.choices")
+            if len(columns) not in (0, 1, self.options):
+                raise ValueError(
+                    f"{name}.columns.choices names {len(columns)} columns, but options is {self.options}"
+                )
 
 
 class DataParams(Frozen):
@@ -75,7 +202,19 @@ class DataParams(Frozen):
 
     source: Literal["embedded", "files", "hub"] = "embedded"
     dir: str | None = Field(default=None, description="folder of the official files, for source: files")
-    max_train_rows: Positive | None = Field(default=None, description="cap on training rows, a seeded sample")
+    fraction: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None,
+        description="low resource: share of the training rows that are left once internal_test (and tune) "
+        "are set aside; the information slice comes from inside it",
+    )
+    max_train_rows: Positive | None = Field(
+        default=None, description="cap on training rows; with fraction as well, the smaller one wins"
+    )
+    subset: Literal["sample", "head"] = Field(
+        default="sample",
+        description="which rows fraction and max_train_rows keep: a sample drawn with split_seed and "
+        "stratified by label, or the first rows of the file, not stratified (as iACE did)",
+    )
     max_eval_rows: Positive | None = None
     internal_test: Share = Field(
         default=0.2, description="share of the training file kept aside, never tuned on"
@@ -88,3 +227,11 @@ class DataParams(Frozen):
     split_seed: int = Field(
         default=0, description="the same for every seed of a cell, so that rows are paired"
     )
+
+    @model_validator(mode="after")
+    def _subset_of_something(self) -> "DataParams":
+        if self.subset == "head" and self.fraction is None and self.max_train_rows is None:
+            raise ValueError(
+                "subset: head keeps the first rows; say how many with fraction or max_train_rows"
+            )
+        return self

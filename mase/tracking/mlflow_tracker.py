@@ -249,7 +249,14 @@ class MlflowTracker(BaseTracker):
         entry = Dataset(name, digest[:DIGEST_LIMIT], "code", origin, None, profile)
         tags = [InputTag("mlflow.data.context", context), InputTag("mase.digest", digest)]
         with self._errors():
-            self.client.log_inputs(self.run_id, [DatasetInput(entry, tags)])
+            try:
+                self.client.log_inputs(self.run_id, [DatasetInput(entry, tags)])
+            except MlflowException as cause:
+                # The store looks a data set up and then inserts it; of two processes that log a new one
+                # at once, one fails to insert. Now it is there.
+                if "IntegrityError" not in cause.message and "UniqueViolation" not in cause.message:
+                    raise
+                self.client.log_inputs(self.run_id, [DatasetInput(entry, tags)])
 
     def _write_artifact(self, path: Path, folder: str) -> None:
         with self._errors():

@@ -172,7 +172,7 @@ def test_a_task_without_files_says_so() -> None:
 
 def test_a_csv_file_follows_quoting_rules(tmp_path: Path) -> None:
     path = write(tmp_path, 'first,second,label\n"one, and\nmore",two,no\n\nthree,"say ""x""",yes\n', "my.csv")
-    rows = read_file(path, pair_task(), COLUMNS)
+    rows = read_file(path, pair_task(), COLUMNS, file_format="csv")
     assert rows.texts_a == ("one, and\nmore", "three")
     assert rows.texts_b == ("two", 'say "x"')
     assert rows.ids == ("row-2", "row-5")
@@ -181,7 +181,7 @@ def test_a_csv_file_follows_quoting_rules(tmp_path: Path) -> None:
 def test_a_broken_csv_file_names_the_line(tmp_path: Path) -> None:
     path = write(tmp_path, 'first,second,label\na,b,no\n"open,b,no\n', "my.csv")
     with pytest.raises(DataError, match=r"my\.csv:3: .*double the quotes"):
-        read_file(path, pair_task(), COLUMNS)
+        read_file(path, pair_task(), COLUMNS, file_format="csv")
 
 
 FIELD = st.text(st.characters(exclude_characters="\t\n\r", exclude_categories=["Cs"]), max_size=20)
@@ -193,7 +193,7 @@ def test_what_is_written_is_read_back(
 ) -> None:
     lines = [f"{number}\t{a}\t{b}\t{label}\n" for number, (a, b, label) in enumerate(records)]
     path = write(tmp_path_factory.mktemp("round"), HEADER + "".join(lines))
-    rows = read_file(path, pair_task(), COLUMNS)
+    rows = read_file(path, pair_task(), COLUMNS, keep_empty=True)
     assert rows.texts_a == tuple(a.strip() for a, _, _ in records)
     assert rows.texts_b == tuple(b.strip() for _, b, _ in records)
     assert rows.labels.tolist() == [("no", "yes").index(label) for _, _, label in records]

@@ -118,7 +118,7 @@ def test_a_missing_column_an_empty_text_and_an_empty_split_are_refused() -> None
     with pytest.raises(DataError, match="no column 'sentence'; the data set has 'text', 'label'"):
         hub.from_dataset(wrong, params, source_of(params))
     null = in_memory([0, 1], ["negative", "positive"], sentence=["a", None])
-    with pytest.raises(DataError, match="row 1: 'sentence' is None"):
+    with pytest.raises(DataError, match="row 1: column 'sentence' is None, not a text"):
         hub.from_dataset(null, params, source_of(params))
     empty = in_memory([], ["negative", "positive"], sentence=[])
     with pytest.raises(DataError, match="has no rows"):

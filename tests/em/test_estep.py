@@ -30,7 +30,7 @@ def output_of(logits: list[float], **mixture: torch.Tensor) -> SliceOutput:
 
 
 def test_answers_come_in_the_rows_order_without_dropout():
-    params = planted_params("head.dropout=0.9")
+    params = planted_params("head.dropout=0.9", "allocation.head=probe")
     planted = plant(params, "image")
     model = build_model(params, planted.fitted).train()
     assert isinstance(model, MaseModel)

@@ -12,7 +12,6 @@ from mase.em.losses import (
     mixture_loss,
     responsibilities,
     same_text_mask,
-    task_loss,
     total_loss,
 )
 from mase.errors import ParamsError
@@ -152,16 +151,6 @@ def test_contrastive_is_float32_under_autocast_and_needs_a_temperature():
     assert float(loss) == pytest.approx(float(cross_modal_contrastive(features.float(), 0.07)), abs=1e-6)
     with pytest.raises(ParamsError, match="tau must be above 0"):
         cross_modal_contrastive(features, 0.0)
-
-
-def test_task_loss_by_hand():
-    logits = torch.tensor([[0.0, math.log(3)], [0.0, 0.0]])
-    assert float(task_loss("classification", logits, torch.tensor([1, 0]))) == pytest.approx(
-        -(math.log(0.75) + math.log(0.5)) / 2
-    )
-    scores = torch.tensor([1.0, 4.0])
-    assert float(task_loss("regression", torch.tensor([[2.0], [1.0]]), scores)) == pytest.approx(5.0)
-    assert float(task_loss("regression", torch.tensor([2.0, 1.0]), scores)) == pytest.approx(5.0)
 
 
 def test_total_loss_is_exactly_the_task_loss_at_alpha_zero():

@@ -4,13 +4,15 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 
 from mase.errors import TrackingError
 from mase.tracking import names, open_tracker, read_run, runs
-from mase.tracking.mlflow_tracker import PARAM_LIMIT, connect, experiment_id, tracking_uri
+from mase.tracking.mlflow_tracker import PARAM_LIMIT, MlflowTracker, connect, experiment_id, tracking_uri
 from mase.tracking.provenance import source_commit
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -160,3 +162,31 @@ def test_a_new_store_is_made_in_silence_and_nowhere_else(tmp_path: Path) -> None
     assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["home"]
     assert sorted(p.name for p in (tmp_path / "home").iterdir()) == ["mlflow.db", "mlflow.db.lock"]
+
+
+@pytest.mark.parametrize(("message", "logged"), [
+    ("(sqlite3.IntegrityError) UNIQUE constraint failed: datasets.experiment_id", True),
+    ("(sqlite3.OperationalError) disk is full", False),
+])  # fmt: skip
+def test_a_data_set_that_another_process_logs_at_once_is_there_the_next_time(
+    store: Path, experiment: str, monkeypatch: pytest.MonkeyPatch, message: str, logged: bool
+) -> None:
+    tracker = open_tracker("race", experiment=experiment)
+    assert isinstance(tracker, MlflowTracker)
+    write, calls = tracker.client.log_inputs, []
+
+    def beaten(*arguments: Any) -> None:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise MlflowException(message)
+        write(*arguments)
+
+    monkeypatch.setattr(tracker.client, "log_inputs", beaten)
+    about = {"digest": "d" * 20, "source": "files", "context": "train", "rows": 3}
+    if logged:
+        tracker.dataset("looks/train", **about)
+        assert [d.name for d in read_run(tracker.run_id).datasets] == ["looks/train"]
+    else:
+        with pytest.raises(TrackingError, match="disk is full"):
+            tracker.dataset("looks/train", **about)
+        assert len(calls) == 1

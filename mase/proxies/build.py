@@ -10,7 +10,8 @@ from mase.proxies.formats.checkpoint import WEIGHT_FILES, kept_ids, read_tensors
 from mase.proxies.formats.huggingface import check_config
 from mase.proxies.formats.key_map import text_weights
 from mase.proxies.formats.recognition import FORMATS, described
-from mase.proxies.locate import find_checkpoint, find_package_model, local_places
+from mase.proxies.locate import find_checkpoint, find_package_model, is_plain, local_places
+from mase.proxies.open_clip_text import OpenClipTextTower
 from mase.proxies.sentence_encoder import SentenceEncoderTower
 from mase.proxies.tokenizer import BYTES, FULL_VOCABULARY, lowest_ids
 from mase.proxies.tower import BatchedTower
@@ -39,6 +40,8 @@ def build_tower(params: TowerParams, seed: int = 0) -> BatchedTower:
     if params.format == "random":
         return _random_tower(params, seed)
     path = find_checkpoint(params)
+    if params.format == "open_clip" and not is_plain(params):
+        return OpenClipTextTower(params, path)
     if params.format == "clap":
         return ClapTextTower(params, path if path.is_dir() else path.parent)
     return _checkpoint_tower(params, weights_file(path))

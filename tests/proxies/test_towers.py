@@ -122,9 +122,6 @@ def test_any_open_clip_model_is_a_tower_by_its_params_alone(
     np.testing.assert_allclose(build_tower(params).encode(texts), expected, atol=1e-5)
     with pytest.raises(ParamsError, match="Tiny-2 has heads: 2"):
         build_tower(params.model_copy(update={"heads": 4}))
-    models["Tiny-2"]["text_cfg"] = {**sizes, "pool_type": "last"}
-    with pytest.raises(ParamsError, match="is not CLIP's .*pool_type"):
-        build_tower(params)
 
 
 @pytest.mark.parametrize(

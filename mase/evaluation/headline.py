@@ -36,8 +36,8 @@ def _credit(cell: CellSummary, placebo: bool, placebos: int) -> str:
     if placebo:
         return " although it is a placebo"
     if PLACEBO in cell.marks:
-        return ", but a placebo does as well, so what the proxies say gets no credit"
-    return ", and no placebo does as well" if placebos else "; no placebo was run, so the cause is open"
+        return ", but not established above a placebo, so what the proxies say gets no credit"
+    return ", and above every placebo" if placebos else "; no placebo was run, so the cause is open"
 
 
 def _where(table: Table, column: str) -> str:

@@ -13,8 +13,8 @@ MARKS: dict[str, tuple[str, str]] = {  # key -> symbol, legend
     SIGNIFICANT: ("*", "differs from {reference}, adjusted p < 0.05"),
     PLACEBO: (
         "p",
-        "above {reference}, but a placebo row does as well: its mean is as high, or the 95% interval of the "
-        "difference to it includes 0",
+        "above {reference}, but not established above a placebo row: its mean is as high, or the 95% "
+        "interval of the difference to it includes 0",
     ),
     CHANCE: ("c", "at chance: not above the best constant prediction (95% interval)"),
     CONSTANT: ("k", "at least one seed predicts the same for every example"),

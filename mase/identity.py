@@ -46,11 +46,15 @@ def _bytes_of(place: Path) -> dict[str, str]:
 
 def _tower_identity(tower: TowerParams) -> dict[str, Any]:
     """Return what determines a tower's vectors: its settings and, where it is on this disk, its bytes."""
-    from mase.proxies.locate import place_on_disk
+    from mase.proxies.locate import find_local, place_on_disk
 
     settings = tower.model_dump(mode="json", exclude={"note", "stand_in", "name"})
     place = place_on_disk(tower)
-    return settings if place is None else {**settings, "ref": _bytes_of(place), "pretrained": None}
+    if place is None:
+        return settings
+    named = tower.format == "open_clip" and find_local(tower.ref) is None  # OpenCLIP's config says what it is
+    model = {"model": tower.ref} if named else {}
+    return {**settings, "ref": _bytes_of(place), "pretrained": None, **model}
 
 
 def _backbone_identity(backbone: BackboneParams) -> dict[str, Any]:

@@ -169,3 +169,10 @@ def test_the_precision_counts_as_what_it_means_here(monkeypatch):
         assert auto.digest == unit(f"training.precision={same}").digest
     alone = {"overlays": ("methods/mc_ptm_image",)}
     assert unit("training.precision=bf16", **alone).digest == unit("training.precision=fp32", **alone).digest
+
+
+def test_one_file_read_as_two_open_clip_models_is_two_towers(tmp_path):
+    rewrite(tmp_path / "weights.pt", "bytes")
+    here = ("towers.image.format=open_clip", f"towers.image.pretrained={tmp_path / 'weights.pt'}")
+    names = {unit(*here, f"towers.image.ref={name}").digest for name in ("ViT-B-32", "coca_ViT-B-32")}
+    assert len(names) == 2

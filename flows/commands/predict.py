@@ -5,16 +5,13 @@ import io
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from flows.commands import options
 from mase.artifacts import home
 from mase.errors import DataError
-
-if TYPE_CHECKING:
-    pass
 
 
 def unit_folder(name: str) -> Path:

@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from mase.errors import CheckpointFormatError
 from mase.params import TowerParams
-from mase.proxies.tower import BatchedTower, TokenIds
+from mase.proxies.tower import BatchedTower, TokenIds, cut_rows
 
 WEIGHTS = "model.safetensors"
 FILES = ("config.json", "tokenizer.json", WEIGHTS)
@@ -54,11 +53,7 @@ class ClapTextTower(BatchedTower):
 
     def tokenise(self, texts: Sequence[str]) -> TokenIds:
         """Return the token ids of each text, special tokens included, cut to the context length."""
-        if not texts:
-            return TokenIds([], np.zeros(0, dtype=bool))
-        cut = self._tokenizer(list(texts), truncation=True, max_length=self.context_length)["input_ids"]
-        full = self._tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
-        return TokenIds(cut, np.array([len(a) < len(b) for a, b in zip(cut, full, strict=True)]))
+        return cut_rows(self._tokenizer, texts, self.context_length)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return (texts, width) projected vectors of a padded batch, not normalised."""

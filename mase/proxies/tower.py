@@ -65,6 +65,15 @@ class TokenIds(NamedTuple):
     truncated: np.ndarray  # (texts,) bool
 
 
+def cut_rows(tokenizer: Any, texts: Sequence[str], context_length: int) -> TokenIds:
+    """Return a Hugging Face tokenizer's rows, special tokens included, cut to the context length."""
+    if not texts:
+        return TokenIds([], np.zeros(0, dtype=bool))
+    cut = tokenizer(list(texts), truncation=True, max_length=context_length)["input_ids"]
+    full = tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
+    return TokenIds(cut, np.array([len(a) < len(b) for a, b in zip(cut, full, strict=True)]))
+
+
 def length_batches(lengths: Sequence[int], *, tokens: int, texts: int) -> Iterator[np.ndarray]:
     """Yield index arrays, shortest texts first, so that a batch holds texts of like length.
 

@@ -216,21 +216,31 @@ def test_a_value_is_rounded_to_what_is_printed() -> None:
     assert rounded({"a": 0.0123456, "b": 123.456}) == {"a": 0.01235, "b": 123.5}
 
 
+def study_process(arguments: str) -> subprocess.Popen[str]:
+    """Run the study in a process of its own."""
+    code = "from flows.study_run import run_study; from flows.study_request import StudyRequest as S; "
+    code += f"run_study({REQUEST!r}, {arguments})".replace("StudyRequest(", "S(")
+    return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_two_trials(process: subprocess.Popen[str]) -> None:
+    """Wait until a second trial has begun."""
+    journal = REQUEST.folder() / "journal.log"
+    deadline = time.monotonic() + 100
+    while not (journal.exists() and journal.read_text(encoding="utf-8").count('"unit"') >= 2):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.mark.slow
 def test_a_killed_study_goes_on(mase_home: Path) -> None:
     """Kill a real process in its second trial; the same request then ends with all its trials."""
-    code = "from flows.study_run import run_study; from flows.study_request import StudyRequest as S; "
-    code += f"run_study({REQUEST!r}, 3)".replace("StudyRequest(", "S(")
-    process = subprocess.Popen([sys.executable, "-c", code])
+    process = study_process("3")
     try:
-        journal = REQUEST.folder() / "journal.log"
-        deadline = time.monotonic() + 100
-        while not (journal.exists() and journal.read_text(encoding="utf-8").count('"unit"') >= 2):
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_for_two_trials(process)
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
     assert run_study(REQUEST, 3)["trials"] == 3
     assert set(runs()["status"]) <= {"FINISHED", "RUNNING"}  # kill -9 leaves its own trial's run open
 
@@ -247,15 +257,9 @@ def test_workers_share_a_study(mase_home: Path) -> None:
 @pytest.mark.slow
 def test_a_killed_worker_loses_no_trial(mase_home: Path) -> None:
     """Kill -9 one of two workers in its trial: the command says so, and run again it has all trials."""
-    code = "from flows.study_run import run_study; from flows.study_request import StudyRequest as S; "
-    code += f"run_study({REQUEST!r}, 4, workers=2)".replace("StudyRequest(", "S(")
-    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    process = study_process("4, workers=2")
     try:
-        journal = REQUEST.folder() / "journal.log"
-        deadline = time.monotonic() + 100
-        while not (journal.exists() and journal.read_text(encoding="utf-8").count('"unit"') >= 2):
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_for_two_trials(process)
         workers = [
             child
             for child in psutil.Process(process.pid).children()

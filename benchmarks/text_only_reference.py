@@ -13,6 +13,7 @@ import tempfile
 import time
 
 import numpy as np
+import pandas as pd
 import torch
 from transformers import (
     AutoModelForSequenceClassification,
@@ -77,7 +78,8 @@ def hugging_face(params: Params, seed: int) -> tuple[float, float]:
         trainer.train()
         logits = trainer.predict(Coded(params, data.evaluation)).predictions
     answers = logits.squeeze(-1) if params.task.family == "regression" else logits.argmax(-1)
-    metrics = score(params.task, data.evaluation.labels, np.asarray(answers))
+    frame = pd.DataFrame({"label": data.evaluation.labels, "prediction": np.asarray(answers)})
+    metrics = score(params.task, frame)
     return metrics[params.task.main_metric], time.perf_counter() - start
 
 

@@ -8,6 +8,7 @@ from mase.artifacts import digest_of, sha256_file
 from mase.data import TaskData, prepare
 from mase.modalities import Modality
 from mase.params import BackboneParams, DataParams, Params, TaskParams, TowerParams, TrainingParams
+from mase.params.vqa import VqaParams
 
 MODEL_SUFFIXES = (".json", ".safetensors", ".bin", ".txt", ".model")  # weights, configs, vocabularies
 
@@ -87,6 +88,10 @@ def identity(params: Params) -> dict[str, Any]:
     content["backbone"] = _backbone_identity(params.backbone)
     content["towers"] = {m: _tower_identity(params.towers[m]) for m in used}
     content["task"] = {k: content["task"][k] for k in ("name", "family", "labels", "label_range")}
+    if params.task.family == "vqa":
+        content["task"]["vqa"] = _vqa_identity(params)
+    if params.task.family == "span":
+        content["task"]["doc_stride"] = params.task.doc_stride
     content["data"] = task_data(params.task, params.data).digest
     content["training"] = _training_identity(params.training)
     if matched:
@@ -101,12 +106,24 @@ def identity(params: Params) -> dict[str, Any]:
         content["allocation"] = {"iterations": params.allocation.iterations}
     if params.method != "mase":
         content.pop("fusion")
+    if params.task.family != "generation":
+        content.pop("generation")
+    elif not used:
+        content["generation"].pop("prefix_slots")
     if params.contrastive.alpha == 0:
         content["contrastive"] = {"alpha": 0.0}
     if params.method == "mc_ptm":
         content.pop("backbone")
         content["training"].pop("precision")
     return content
+
+
+def _vqa_identity(params: Params) -> dict[str, Any]:
+    """Return which answers are classes, and the features of regions by what is in their files."""
+    from mase.data.regions import fingerprint, region_paths
+
+    settings = (params.task.vqa or VqaParams()).model_dump(mode="json")
+    return {**settings, "regions": [fingerprint(path) for path in region_paths(params.task, params.data)]}
 
 
 def _training_identity(training: TrainingParams) -> dict[str, Any]:

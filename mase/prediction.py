@@ -15,9 +15,12 @@ import numpy as np
 from mase.errors import CheckpointFormatError, DataError, MissingWeightsError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mase.params import Params
     from mase.units import Unit
 
+SHARE = "probability_"
 FILES = ("params.yaml", "model.safetensors", "inventory.json")
 
 
@@ -72,7 +75,7 @@ class Predictor:
         Raises:
             MissingWeightsError: if there is no whole model in it.
         """
-        from mase.model import load_pretrained
+        from mase.pretrained import load_pretrained
 
         model, params = load_pretrained(model_folder(Path(folder)))
         return cls(model, params)
@@ -92,46 +95,38 @@ class Predictor:
             DataError: if an argument is not a list of texts or the lists do not fit in length.
             CheckpointFormatError: if the model answers with other shapes than its params say.
         """
-        from mase.model import predict_texts
+        from mase.pretrained import predict_texts
 
         _check_texts(texts_a, texts_b, max(1, self.params.second_texts))
         if not texts_a:
             return []
         seconds = None if texts_b is None else list(texts_b)
         answer = predict_texts(self.model, self.params, list(texts_a), seconds)
-        logits = np.asarray(answer["logits"], dtype=np.float64)  # (n, C), or (n, 1) for regression
+        frame = answer["frame"]
+        self._check_outputs(frame, len(texts_a))
         allocation = {name: float(weight) for name, weight in answer["allocation"].items()}
-        self._check_outputs(logits, len(texts_a))
         return [
             Prediction(*said, dict(allocation), tuple(entities))
-            for said, entities in zip(self._answers(logits), answer["entities"], strict=True)
+            for said, entities in zip(self._answers(frame), answer["entities"], strict=True)
         ]
 
-    def _check_outputs(self, logits: np.ndarray, rows: int) -> None:
-        from mase.families import family_of
-
+    def _check_outputs(self, frame: "pd.DataFrame", rows: int) -> None:
         task = self.params.task
-        expected = (rows, family_of(task).answers(task))
-        if logits.shape != expected:
+        shares = [name for name in frame if str(name).startswith(SHARE)]
+        if len(frame) != rows or (shares and len(shares) != len(task.labels)):
             raise CheckpointFormatError(
-                f"expected outputs of shape {expected} for task {task.name}, got {logits.shape}"
+                f"expected {rows} answers for task {task.name}, of {len(task.labels)} probabilities each "
+                f"where it has classes; got {len(frame)}, of {len(shares)}"
             )
-        if not np.isfinite(logits).all():
+        if not np.isfinite(frame.select_dtypes("number").to_numpy(np.float64)).all():
             raise CheckpointFormatError(f"the model's outputs for task {task.name} are not finite")
 
-    def _answers(self, logits: np.ndarray) -> Iterator[tuple[str | float, dict[str, float]]]:
-        """Yield (label, probabilities) of each row of outputs (n, C): what is evaluated is what is served."""
-        from mase.families import family_of
-
-        task = self.params.task
-        columns = family_of(task).predictions(task, logits)
-        for row, found in enumerate(columns["prediction"].tolist()):
-            shares = {
-                label: float(columns[f"probability_{k}"][row])
-                for k, label in enumerate(task.labels)
-                if f"probability_{k}" in columns
-            }
-            yield (task.labels[found] if shares else found), shares
+    def _answers(self, frame: "pd.DataFrame") -> Iterator[tuple[str | float, dict[str, float]]]:
+        """Yield (label, probabilities) of each line: what is evaluated is what is served."""
+        labels = self.params.task.labels
+        classes = [name for name in (f"{SHARE}{k}" for k in range(len(labels))) if name in frame]
+        for said, *shares in frame[["prediction", *classes]].itertuples(index=False):
+            yield (labels[said] if classes else said), dict(zip(labels, map(float, shares), strict=False))
 
 
 def predict(

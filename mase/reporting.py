@@ -12,7 +12,7 @@ import transformers
 
 from mase import __version__
 from mase.em.loop import Iteration
-from mase.model.build import trainable_parameters
+from mase.methods import trainable_parameters
 from mase.model.mase import MaseModel
 from mase.model.precision import resolved
 from mase.tracking import Tracker, names

@@ -9,7 +9,6 @@ import time
 from dataclasses import dataclass
 
 import pandas as pd
-import torch
 import yaml
 from transformers import PreTrainedTokenizerBase
 
@@ -20,15 +19,16 @@ from mase.em.loop import Iteration, Trainer
 from mase.evaluation.metrics import score
 from mase.families import family_of
 from mase.identity import task_data
+from mase.methods import build_model, model_class
 from mase.model.backbone import load_tokenizer
-from mase.model.build import AnyModel, build_model
 from mase.model.frozen import cache_frozen_states
-from mase.model.inference import predict_logits
+from mase.model.inference import predict
 from mase.model.inputs import Inputs
 from mase.model.precision import autocast_dtype, training_device
 from mase.model.preparation import Fitted, align, build_inputs, extract_all, fit, parse_all
-from mase.model.pretrained import save_pretrained
+from mase.model.task_model import TaskModel
 from mase.params import Params
+from mase.pretrained import save_pretrained
 from mase.reporting import allocation_frame, describe, metrics_of, record, result_of
 from mase.tracking import Tracker
 from mase.units import RESULT, OnIteration, Progress, Unit
@@ -36,40 +36,46 @@ from mase.units import RESULT, OnIteration, Progress, Unit
 
 @dataclass(frozen=True)
 class Assembled:
-    """A run ready to train: the model on its device and the inputs of its splits."""
+    """A run ready to train: the model on its device and the inputs of its splits.
+
+    `seen` holds the evaluation rows as the model sees them.
+    """
 
     data: TaskData
-    model: AnyModel
+    model: TaskModel
     fitted: Fitted
     tokenizer: PreTrainedTokenizerBase | None
     train: Labelled
     estimation: Labelled
     evaluation: Inputs
+    seen: Rows
 
 
 def assemble(params: Params) -> Assembled:
     """Prepare rows, graphs and proxies, and build the model."""
     data = task_data(params.task, params.data)
-    splits = [data.train, data.slice, data.evaluation]
-    tokenizer = load_tokenizer(params.backbone) if params.method != "mc_ptm" else None
-    graphs = parse_all(params, splits, train=data.train)
-    tables = extract_all(params, splits, graphs)
+    kind = model_class(params)
+    tokenizer = load_tokenizer(params.backbone) if kind.has_backbone else None
+    splits = [kind.rows(params, rows, tokenizer) for rows in (data.train, data.slice, data.evaluation)]
+    graphs = parse_all(params, splits, train=splits[0])
+    tables = extract_all(params, splits, graphs, model=kind)
     aligned = [align(params, tables, rows, tokenizer) for rows in splits]
-    fitted = fit(params, tables, data.train, aligned[0])
+    fitted = fit(params, tables, splits[0], aligned[0], kind)
     inputs = [
-        build_inputs(params, fitted, tables, rows, tokenizer, found)
+        build_inputs(params, fitted, tables, rows, tokenizer, found, kind)
         for rows, found in zip(splits, aligned, strict=True)
     ]
     device = training_device()
     model = build_model(params, fitted).to(device)
-    if params.method != "mc_ptm":
+    if kind.has_backbone:
         model.backbone.autocast = autocast_dtype(params.training.precision, device)  # type: ignore[union-attr]
         for split in inputs:
             cache_frozen_states(model.backbone, split, params.seed)  # type: ignore[arg-type]
     train, estimation = (
-        Labelled(i, torch.from_numpy(r.labels)) for i, r in zip(inputs[:2], splits[:2], strict=True)
+        Labelled(i, kind.targets(params, r, i, fitted, tokenizer))
+        for i, r in zip(inputs[:2], splits[:2], strict=True)
     )
-    return Assembled(data, model, fitted, tokenizer, train, estimation, inputs[2])
+    return Assembled(data, model, fitted, tokenizer, train, estimation, inputs[2], splits[2])
 
 
 def train_unit(
@@ -112,6 +118,8 @@ def train_unit(
     progress("evaluate", 0, 1)
     predictions, metrics = _evaluate(run, params)
     predictions.to_parquet(folder / "predictions.parquet", index=False)
+    for name, text in family_of(params.task).files(params.task, predictions).items():
+        write_atomically(folder / name, text)
     allocation_frame(history[:-1]).to_csv(folder / "allocation.csv", index=False)
     if keep_model:
         save_pretrained(folder / "model", run.model, params, run.fitted, run.tokenizer)
@@ -126,8 +134,7 @@ def train_unit(
 
 def _evaluate(run: Assembled, params: Params) -> tuple[pd.DataFrame, dict[str, float]]:
     """Return per-row predictions and the task's metrics; labels are read after predicting."""
-    logits = predict_logits(run.model, run.evaluation, params.training.eval_batch_size)
-    rows: Rows = run.data.evaluation
-    columns = family_of(params.task).predictions(params.task, logits.numpy())
-    frame = pd.DataFrame({"id": rows.ids, "label": rows.labels, **columns})
-    return frame, score(params.task, rows.labels, frame["prediction"].to_numpy())
+    predicted = predict(run.model, run.evaluation, params.training.eval_batch_size)
+    rows, labels = run.data.evaluation, run.fitted.labels
+    frame = family_of(params.task).frame(params.task, rows, run.seen, predicted, run.tokenizer, labels)
+    return frame, score(params.task, frame)

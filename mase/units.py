@@ -113,12 +113,12 @@ def _scored_again(unit: Unit) -> dict[str, float]:
 
     path = unit.folder / "predictions.parquet"
     try:
-        found = pd.read_parquet(path, columns=["label", "prediction"])
+        found = pd.read_parquet(path)
     except (OSError, ValueError, KeyError) as cause:
         raise ArtifactError(
             f"{path} cannot be read ({cause}); delete {unit.folder} to train again"
         ) from cause
-    return score(unit.params.task, found["label"].to_numpy(), found["prediction"].to_numpy())
+    return score(unit.params.task, found)
 
 
 def train(

@@ -9,12 +9,14 @@ import torch
 from mase.data import Rows
 from mase.em.estep import Labelled
 from mase.em.loop import Trainer
+from mase.methods import build_model
 from mase.modalities import Modality
 from mase.model.backbone import load_tokenizer
-from mase.model.build import AnyModel, build_model
 from mase.model.features import Standardiser
+from mase.model.inference import predict
 from mase.model.inputs import Inputs
 from mase.model.preparation import Fitted
+from mase.model.task_model import TaskModel
 from mase.model.tokens import tokenise
 from mase.params import Params, load_params
 
@@ -82,7 +84,12 @@ def plant(params: Params, informative: Modality | None, *, rows: int = 256, seed
     return Planted(split("a", rows), split("b", 200), split("c", 200), fitted)
 
 
-def trained(params: Params, planted: Planted) -> tuple[AnyModel, list[dict[str, float]]]:
+def predict_logits(model: TaskModel, inputs: Inputs, batch_size: int) -> torch.Tensor:
+    """Return the fused prediction of every row, (n, C)."""
+    return torch.from_numpy(predict(model, inputs, batch_size)["logits"])
+
+
+def trained(params: Params, planted: Planted) -> tuple[TaskModel, list[dict[str, float]]]:
     """Train a fresh model; return it and the allocation of every EM iteration."""
     model = build_model(params, planted.fitted)
     history = Trainer(params, model, planted.train, planted.estimation, digest="planted").run()

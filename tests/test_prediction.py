@@ -8,11 +8,14 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
 from mase import predict
+from mase.data import Rows
 from mase.errors import CheckpointFormatError, DataError, MissingWeightsError
+from mase.families import family_of
 from mase.families.regression import within_range
 from mase.params import BackboneParams, Params, TaskParams, available, load_params, read_named
 from mase.prediction import Prediction, Predictor
@@ -45,6 +48,13 @@ def write_folder(folder: Path, params: Params) -> Path:
     return folder
 
 
+def framed(params: Params, logits: np.ndarray) -> pd.DataFrame:
+    """Return outputs (n, C) as the family's predictions of n new rows."""
+    ids = tuple(str(i) for i in range(len(logits)))
+    rows = Rows(ids, ids, None, np.zeros(len(logits), np.int64))
+    return family_of(params.task).frame(params.task, rows, rows, {"logits": logits}, None)
+
+
 def length_logits(texts_a: Sequence[str], texts_b: Sequence[str] | None, columns: int) -> np.ndarray:
     """Return outputs that depend on the lengths of the texts, (n, columns)."""
     seconds = texts_b if texts_b is not None else [""] * len(texts_a)
@@ -55,7 +65,7 @@ def length_logits(texts_a: Sequence[str], texts_b: Sequence[str] | None, columns
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Put a model in place whose outputs are known by hand."""
-    module = ModuleType("mase.model")
+    module = ModuleType("mase.pretrained")
 
     def load_pretrained(folder: Path) -> tuple[str, Params]:
         content = yaml.safe_load((Path(folder) / "params.yaml").read_text())
@@ -65,14 +75,14 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         assert model == "model"
         columns = max(1, len(params.task.labels))
         return {
-            "logits": length_logits(a, b, columns),
+            "frame": framed(params, length_logits(a, b, columns)),
             "allocation": ALLOCATION,
             "entities": [[t[:3]] for t in a],
         }
 
     module.load_pretrained = load_pretrained  # type: ignore[attr-defined]
     module.predict_texts = predict_texts  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "mase.model", module)
+    monkeypatch.setitem(sys.modules, "mase.pretrained", module)
     return module
 
 
@@ -152,14 +162,15 @@ def test_a_missing_file_is_named(stand_in: ModuleType, tmp_path: Path, name: str
 
 @pytest.mark.parametrize(
     ("logits", "message"),
-    [(np.zeros((1, 2)), "expected outputs of shape"), (np.array([[0.0, np.nan, 1.0]]), "not finite")],
+    [(np.zeros((1, 2)), "of 3 probabilities each.*of 2"), (np.array([[0.0, np.nan, 1.0]]), "not finite")],
 )
 def test_unusable_outputs_are_refused(
     stand_in: ModuleType, tmp_path: Path, logits: np.ndarray, message: str
 ) -> None:
-    answer = {"logits": logits, "allocation": ALLOCATION, "entities": [[]]}
+    params = params_of("classification")
+    answer = {"frame": framed(params, logits), "allocation": ALLOCATION, "entities": [[]]}
     stand_in.predict_texts = lambda *_: answer  # type: ignore[attr-defined]
-    predictor = Predictor.load(write_folder(tmp_path, params_of("classification")))
+    predictor = Predictor.load(write_folder(tmp_path, params))
     with pytest.raises(CheckpointFormatError, match=message):
         predictor.predict(["a"])
 

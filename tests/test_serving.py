@@ -15,7 +15,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from mase.data import Rows
 from mase.errors import DataError, MissingWeightsError, TrackingError
+from mase.families import family_of
 from mase.params import (
     BackboneParams,
     DataParams,
@@ -55,6 +57,13 @@ def params_of(family: str, pairs: bool = False) -> Params:
     return Params(task=task, data=data, backbone=backbone, towers={}, modalities=("text",), graph=None)
 
 
+def framed(params: Params, logits: np.ndarray) -> pd.DataFrame:
+    """Return outputs (n, C) as the family's predictions of n new rows."""
+    ids = tuple(str(i) for i in range(len(logits)))
+    rows = Rows(ids, ids, None, np.zeros(len(logits), np.int64))
+    return family_of(params.task).frame(params.task, rows, rows, {"logits": logits}, None)
+
+
 def write_unit(folder: Path, params: Params) -> Path:
     """Write what the folder of a unit has, with weights that mean nothing."""
     model = folder / "model"
@@ -74,7 +83,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    module = ModuleType("mase.model")
+    module = ModuleType("mase.pretrained")
 
     def load_pretrained(folder: Path) -> tuple[None, Params]:
         return None, Params.model_validate(yaml.safe_load((Path(folder) / "params.yaml").read_text()))
@@ -83,14 +92,14 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         lengths = np.array([[len(x)] for x in a], dtype=np.float32) / 10 + (0.0 if b is None else 100.0)
         columns = np.arange(len(params.task.labels)) if params.task.labels else np.ones(1)
         return {
-            "logits": lengths * columns,
+            "frame": framed(params, lengths * columns),
             "allocation": {"text": 1.0},
             "entities": [[x.split()[0]] for x in a],
         }
 
     module.load_pretrained = load_pretrained  # type: ignore[attr-defined]
     module.predict_texts = predict_texts  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "mase.model", module)
+    monkeypatch.setitem(sys.modules, "mase.pretrained", module)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     yield

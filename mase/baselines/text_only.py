@@ -5,24 +5,23 @@ the independent twin that a test holds it against, bit for bit.
 """
 
 import torch
-from torch import Tensor, nn
 
 from mase.modalities import Modality
 from mase.model.backbone import Backbone
 from mase.model.batch import Batch
 from mase.model.heads import Head
-from mase.model.mase import MaseOutput
+from mase.model.task_model import MaseOutput, TaskModel
+from mase.params import TaskParams
 
 
-class TextOnly(nn.Module):
+class TextOnly(TaskModel):
     """A pre-trained language model with a task head."""
 
     modalities: tuple[Modality, ...] = ("text",)
-    allocation: Tensor
 
-    def __init__(self, backbone: Backbone, head: Head):
+    def __init__(self, task: TaskParams, backbone: Backbone, head: Head):
         super().__init__()
-        self.backbone, self.head = backbone, head
+        self.task, self.backbone, self.head = task, backbone, head
         self.register_buffer("allocation", torch.ones(1))
 
     def forward(self, batch: Batch) -> MaseOutput:

@@ -2,38 +2,61 @@
 
 from collections.abc import Sequence
 from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 
-from mase.data import classification, multiple_choice, regression
+from mase.data import classification, cloze, generation, multiple_choice, probes, regression, vqa
 from mase.data.records import Example, Fields
 from mase.data.rows import Rows
 from mase.params import FileColumns, TaskParams
 
+T = TypeVar("T")
+
 PARSERS = {
     "classification": classification.parse,
     "regression": regression.parse,
+    "vqa": vqa.parse,
     "multiple_choice": multiple_choice.parse,
+    "cloze": cloze.parse,
+    "generation": generation.parse,
 }
 
 
 def parse(task: TaskParams, columns: FileColumns, fields: Fields, *, keep_empty: bool = False) -> Example:
-    """Return what a record asks, read as the task's family reads it.
+    """Return what a record asks, read as the task's family reads it; with a template, of an object.
 
     Raises:
         RowError: if the record cannot be a row of the task.
     """
-    return PARSERS[task.family](task, columns, fields, keep_empty=keep_empty)
+    of_object = task.family == "classification" and task.templates
+    reader = probes.parse if of_object else PARSERS[task.family]
+    return reader(task, columns, fields, keep_empty=keep_empty)
 
 
 def rows_of(task: TaskParams, ids: Sequence[str], examples: Sequence[Example]) -> Rows:
-    """Return examples as rows: labels (n,) int64 class ids or choices, or float32 scores."""
+    """Return examples as rows: labels (n,) int64 class ids or choices, or float32 scores.
+
+    `ids` name the examples that have no name of their own. A column that no example has is None;
+    one that only some have holds nothing for the others.
+    """
     pairs = any(example.texts_b is not None for example in examples)
     labels = [example.label for example in examples]
     return Rows(
-        ids=tuple(ids),
+        ids=tuple(
+            own if example.id is None else example.id for own, example in zip(ids, examples, strict=True)
+        ),
         texts_a=tuple(chain.from_iterable(example.texts_a for example in examples)),
         texts_b=tuple(chain.from_iterable(example.texts_b or () for example in examples)) if pairs else None,
         labels=np.asarray(labels, dtype=np.float32 if task.family == "regression" else np.int64),
         options=task.options,
+        groups=_column([example.group for example in examples], ""),
+        references=_column([example.references for example in examples], ()),
+        strata=_column([example.stratum for example in examples], ""),
     )
+
+
+def _column(values: Sequence[T | None], nothing: T) -> tuple[T, ...] | None:
+    if all(value is None for value in values):
+        return None
+    return tuple(nothing if value is None else value for value in values)

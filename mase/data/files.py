@@ -7,14 +7,20 @@ thing that is wrong ends the reading with one `DataError`: file, line, remedy.
 
 import difflib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
+from mase.data.commongen import read_commongen
+from mase.data.coco import read_coco
 from mase.data.decoding import decode, malformed
 from mase.data.delimited import read_csv, read_tsv
 from mase.data.examples import parse, rows_of
 from mase.data.records import Record, RowError
+from mase.data.probes import read_vicomte
 from mase.data.rows import Rows
+from mase.data.squad import read_squad
 from mase.data.structured import read_jsonl, read_parquet
+from mase.data.vqa import read_vqa
 from mase.errors import DataError
 from mase.params import FileColumns, FileSource, TaskParams
 from mase.params.task import FileFormat
@@ -24,6 +30,11 @@ READERS: dict[FileFormat, Callable[[Path, Sequence[str]], Iterator[Record]]] = {
     "csv": read_csv,
     "jsonl": read_jsonl,
     "parquet": read_parquet,
+    "squad": read_squad,
+    "vqa": read_vqa,
+    "coco": read_coco,
+    "vicomte": read_vicomte,
+    "commongen": read_commongen,
 }
 
 __all__ = ["decode", "find_file", "read_file", "read_split"]
@@ -71,13 +82,15 @@ def read_split(task: TaskParams, directory: str | None, split: str) -> tuple[Row
             f"task {task.name} has no development file: `prepare` takes a share of {source.train}"
         )
     path = find_file(source, directory, name)
+    answers = source.train_annotations if split == "train" else source.dev_annotations
     rows = read_file(
         path,
         task,
-        source.columns,
+        source.columns_of(name),
         prefix=split,
         file_format=source.format_of(name),
         keep_empty=source.empty_texts == "keep",
+        annotations=None if answers is None else find_file(source, directory, answers),
     )
     return rows, path
 
@@ -90,19 +103,22 @@ def read_file(
     prefix: str = "row",
     file_format: FileFormat = "tsv",
     keep_empty: bool = False,
+    annotations: Path | None = None,
 ) -> Rows:
     """Read one file; a row's id is `prefix` and its line, or the row's number in a Parquet file.
 
     Args:
         keep_empty: take rows without text as they are.
+        annotations: of format vqa, the file of the answers; None: by the official naming.
 
     Raises:
         DataError: if the file is missing, empty, not UTF-8 or not of its format, lacks a column, or
             has a record that is cut short, has no text, or a label that the task does not know.
     """
-    wanted = [columns.text_a, columns.text_b, *columns.choices, columns.label]
+    wanted = [columns.article, columns.text_a, columns.text_b, *columns.choices, columns.label]
     ids, examples = [], []
-    for number, fields in READERS[file_format](path, [name for name in wanted if name is not None]):
+    reader = READERS[file_format] if annotations is None else partial(read_vqa, annotations=annotations)
+    for number, fields in reader(path, [name for name in wanted if name is not None]):
         try:
             examples.append(parse(task, columns, fields, keep_empty=keep_empty))
         except RowError as cause:

@@ -7,6 +7,11 @@
                                                                   └─ training rows
     development file ── at most max_eval_rows (evaluate_on: dev)
 
+With `folds` the fold that `fold` names takes the place of internal_test and of the development rows:
+
+    training file ── folds of groups ─┬─ fold i: the evaluation rows
+                                      └─ the others: as above, from tune on
+
 Every draw comes from `data.split_seed`, never from the run's seed, so that all rows of a
 table train on the same rows and are scored on the same rows.
 """
@@ -17,7 +22,7 @@ import numpy as np
 
 from mase import seeds
 from mase.artifacts import digest_of
-from mase.data import embedded, files, hub
+from mase.data import embedded, files, generation, hub
 from mase.data.rows import Rows
 from mase.data.splits import sample, separate
 from mase.errors import ParamsError
@@ -51,7 +56,7 @@ class TaskData:
 def prepare(task: TaskParams, data: DataParams) -> TaskData:
     """Read a task's rows and split them; the same params always give the same rows.
 
-    With `evaluate_on` "internal_test" or "tune" the development file is not opened.
+    With `evaluate_on` "internal_test" or "tune", or with `folds`, the development file is not opened.
     `max_eval_rows` caps the evaluation rows whichever they are. Samples are nested: those of a
     smaller `fraction` or `max_train_rows` are among those of a larger one.
 
@@ -60,16 +65,23 @@ def prepare(task: TaskParams, data: DataParams) -> TaskData:
         ParamsError: if the shares leave a part without rows.
     """
     whole, source = read(task, data, "train")
-    rest, internal_test = _aside(whole, round(data.internal_test * len(whole)), data, "internal_test")
+    if task.family == "generation":
+        whole = generation.one_sentence_each(whole)
+    if data.folds is not None:
+        rest, internal_test = _fold(whole, data.folds, data)
+    else:
+        rest, internal_test = _aside(whole, round(data.internal_test * len(whole)), data, "internal_test")
     tune = None
     if data.evaluate_on == "tune":
         rest, tune = _aside(rest, round(data.tune_share * len(rest)), data, "tune")
     capped = _subset(rest, data)
     train, information = _aside(capped, slice_size(len(capped), data), data, "slice")
-    if data.evaluate_on == "dev":
+    if data.evaluate_on == "dev" and data.folds is None:
         evaluation, _ = read(task, data, "dev")
     else:
         evaluation = internal_test if tune is None else tune
+    if task.family == "generation":
+        evaluation = generation.merged(evaluation)
     evaluation = sample(evaluation, data.max_eval_rows, _generator(data, "max_eval_rows"))
     parts = {"train": train, "slice": information, "evaluation": evaluation}
     _refuse_empty(parts, task, data, len(whole))
@@ -89,7 +101,7 @@ def read(task: TaskParams, data: DataParams, split: str) -> tuple[Rows, str]:
         DataError: if the source is missing or malformed, or the task does not have it.
     """
     if data.source == "files":
-        if task.files is not None and task.files.dev is None:
+        if task.files is not None and task.files.dev is None and data.folds is None:
             return _read_divided(task.files, task, data, split)
         rows, path = files.read_split(task, data.dir, split)
         return rows, f"files:{path}"
@@ -128,6 +140,17 @@ def _aside(rows: Rows, size: int, data: DataParams, name: str) -> tuple[Rows, Ro
     """Return (left, taken)."""
     taken, left = separate(rows, size, _generator(data, name))
     return rows.take(left), rows.take(taken)
+
+
+def _fold(rows: Rows, folds: int, data: DataParams) -> tuple[Rows, Rows]:
+    """Return (the other folds, fold `data.fold`); each fold is cut from what the ones before it left."""
+    fold, left = np.arange(0), np.arange(len(rows))
+    for number in range(data.fold + 1):
+        size = round(len(left) / (folds - number))
+        taken, kept = separate(rows.take(left), size, _generator(data, f"fold/{number}"))
+        fold, left = left[taken], left[kept]
+    others = np.setdiff1d(np.arange(len(rows)), fold)
+    return rows.take(others), rows.take(fold)
 
 
 def _generator(data: DataParams, name: str) -> np.random.Generator:

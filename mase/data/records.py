@@ -37,12 +37,19 @@ class Example:
 
     Attributes:
         texts_a, texts_b: one text of each, or as many as the question has choices.
-        label: class id, index of the right choice, or score.
+        label: class id, index of the right choice, or score; several numbers where the family needs them.
+        references: what a right answer may be, in words.
+        group: what it must not be parted from in a split; stratum: what kind of example it is.
+        id: its name in the official files, where it has one.
     """
 
     texts_a: tuple[str, ...]
     texts_b: tuple[str, ...] | None
-    label: float
+    label: float | tuple[float, ...]
+    references: tuple[str, ...] | None = None
+    group: str | None = None
+    stratum: str | None = None
+    id: str | None = None
 
 
 def value(fields: Fields, name: str) -> Any:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mase.artifacts import digest_of
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,10 +21,13 @@ class Rows:
         texts_a: the text, or the first of a pair; of multiple choice, the question once per choice.
         texts_b: the second of a pair; None for single texts; of multiple choice, the choices in order.
         labels: (n,) int64 class ids (positions in `TaskParams.labels`), int64 indices of the right
-            choice, or float32 scores.
+            choice, or float32 scores; (n, k) where a label is several numbers.
         groups: rows of one group never fall into two splits; None where rows are independent.
         options: texts per row in texts_a and texts_b, which have n * options entries: the number of
             choices of a question, 1 for every other task. Row i has those from i * options on.
+        references: (n,) what a right answer may be, in words; None where the label says it all.
+        strata: (n,) names of the kinds that a split keeps in proportion and scores are broken down by;
+            None: the labels are stratified by.
 
     Raises:
         ValueError: if the columns do not fit together in length, or `options` is less than 1.
@@ -34,6 +39,8 @@ class Rows:
     labels: np.ndarray
     groups: tuple[str, ...] | None = None
     options: int = 1
+    references: tuple[tuple[str, ...], ...] | None = None
+    strata: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.options < 1:
@@ -43,6 +50,8 @@ class Rows:
             ("texts_b", self.options),
             ("labels", 1),
             ("groups", 1),
+            ("references", 1),
+            ("strata", 1),
         ):
             column = getattr(self, name)
             if column is not None and len(column) != len(self.ids) * times:
@@ -70,6 +79,8 @@ class Rows:
             labels=self.labels[chosen],
             groups=None if self.groups is None else _pick(self.groups, chosen),
             options=self.options,
+            references=None if self.references is None else _pick(self.references, chosen),
+            strata=None if self.strata is None else _pick(self.strata, chosen),
         )
 
     def text_rows(self, indices: Sequence[int] | ArrayLike) -> np.ndarray:
@@ -96,9 +107,13 @@ class Rows:
 
     def _content(self) -> list[Any]:
         labels = [str(self.labels.dtype), self.labels.tolist()]
-        content = [self.ids, self.texts_a, self.texts_b, labels, self.groups]
-        return content if self.options == 1 else [*content, self.options]
+        content: list[Any] = [self.ids, self.texts_a, self.texts_b, labels, self.groups]
+        if self.options != 1:
+            content.append(self.options)
+        if self.references is not None or self.strata is not None:
+            content.append([self.references, self.strata])
+        return content
 
 
-def _pick(column: tuple[str, ...], chosen: np.ndarray) -> tuple[str, ...]:
+def _pick(column: tuple[T, ...], chosen: np.ndarray) -> tuple[T, ...]:
     return tuple(column[index] for index in chosen.tolist())

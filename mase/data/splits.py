@@ -111,8 +111,12 @@ def _units(rows: Rows) -> list[Unit]:
 
 
 def _strata(rows: Rows, units: list[Unit]) -> list[list[Unit]]:
-    """Gather units by label: the most frequent class, or the quantile bin of the mean score."""
-    if np.issubdtype(rows.labels.dtype, np.integer):
+    """Gather units by stratum or label: the most frequent one, or the quantile bin of the mean score."""
+    if rows.strata is not None:
+        ids = {name: number for number, name in enumerate(sorted(set(rows.strata)))}
+        kinds = np.array([ids[name] for name in rows.strata], dtype=np.int64)
+        stratum = [int(np.bincount(kinds[unit]).argmax()) for unit in units]
+    elif np.issubdtype(rows.labels.dtype, np.integer):
         stratum = [int(np.bincount(rows.labels[unit]).argmax()) for unit in units]
     else:
         means = np.array([rows.labels[unit].mean() for unit in units])

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mase.em.allocation import updated_allocation
 from mase.em.information import Information
-from mase.em.losses import log_likelihoods, mixture_loss, responsibilities
+from mase.em.losses import mixture_loss, responsibilities
 from mase.em.probe import probe_logits
 from mase.families import family_of
 from mase.families.family import Likelihood
@@ -67,16 +67,16 @@ class SliceOutput:
     """The model's answers on a slice, rows in the slice's order.
 
     Attributes:
-        logits: (N, C) fused prediction, in evaluation mode.
-        pre, post: (N, M, C) the shared head on each modality alone, before and after the graph.
+        logits: (N, *C) fused prediction, in evaluation mode.
+        pre, post: (N, M, *C) the shared head on each modality alone, before and after the graph.
         features: (N, M, D) the features that `allocation.features` names, for probes only.
         modality_logits, gate: (N, M, C) and (N, M), the mixture's p(y | h_hat^m) and log g_m(x);
             mixture objective only.
     """
 
-    logits: Float[Tensor, "N C"]
-    pre: Float[Tensor, "N M C"]
-    post: Float[Tensor, "N M C"]
+    logits: Float[Tensor, "N *C"]
+    pre: Float[Tensor, "N M *C"]
+    post: Float[Tensor, "N M *C"]
     features: Float[Tensor, "N M D"] | None = None
     modality_logits: Float[Tensor, "N M C"] | None = None
     gate: Float[Tensor, "N M"] | None = None
@@ -90,10 +90,11 @@ def answers(model: MaseModel, rows: Labelled, batch_size: int) -> SliceOutput:
 
     def answer(indices: np.ndarray) -> dict[str, Tensor]:
         output = model(rows.batch(indices).to(device_of(model)))
+        fused, pre, post = model.answers(output, rows.labels_of(indices).to(device_of(model)))
         found = {
-            "logits": output.logits,
-            "pre": model.modality_logits(output.pre),
-            "post": model.modality_logits(output.post),
+            "logits": fused,
+            "pre": pre,
+            "post": post,
             "features": None if features is None else getattr(output, features),
             "modality_logits": output.modality_logits,
             "gate": output.gate,
@@ -108,7 +109,7 @@ def answers(model: MaseModel, rows: Labelled, batch_size: int) -> SliceOutput:
 
 
 def estimate(
-    params: Params, logits: Float[Tensor, "N M C"], labels: Tensor, prior: Tensor | None
+    params: Params, logits: Float[Tensor, "N M *C"], labels: Tensor, prior: Tensor | None
 ) -> dict[Modality, Information]:
     """Return I(h^m; y) = H(y) - H(y | h^m) in nats for every modality (Eq. 10).
 
@@ -153,8 +154,7 @@ def log_likelihood(output: SliceOutput, labels: Tensor, model: MaseModel) -> flo
     if output.gate is not None and output.modality_logits is not None:
         terms = _likelihood(model, output.modality_logits, labels)
         return -float(mixture_loss(output.gate, terms.outputs, terms.targets, sigma=terms.sigma))
-    terms = _likelihood(model, output.logits.unsqueeze(1), labels)
-    return float(log_likelihoods(terms.outputs, terms.targets, terms.sigma).mean())
+    return float(family_of(model.task).log_likelihood(output.logits, labels, model.head).mean())
 
 
 def _likelihood(model: MaseModel, alone: Float[Tensor, "N M C"], labels: Tensor) -> Likelihood:

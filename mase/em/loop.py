@@ -22,9 +22,9 @@ from mase.em.estep import EStep, Labelled, e_step, store
 from mase.em.mstep import Optimiser, gradient_norms, m_step_losses
 from mase.errors import CheckpointFormatError, TrainingError
 from mase.families import family_of
-from mase.model.build import AnyModel
 from mase.model.inference import device_of
 from mase.model.mase import MaseModel
+from mase.model.task_model import TaskModel
 from mase.params import Params
 
 VERSION = 2  # raise it when the same params train another model
@@ -89,7 +89,7 @@ class Trainer:
     def __init__(
         self,
         params: Params,
-        model: AnyModel,
+        model: TaskModel,
         train: Labelled,
         estimation: Labelled,
         *,
@@ -97,7 +97,7 @@ class Trainer:
         state: Path | None = None,
         observe: Callable[[Iteration], None] = lambda _: None,
         advance: Callable[[int, int], None] = lambda _step, _total: None,
-        score: Callable[[AnyModel], float] | None = None,
+        score: Callable[[TaskModel], float] | None = None,
     ):
         if len(train) == 0:
             raise TrainingError("there are no training rows")

@@ -11,20 +11,19 @@ from mase.errors import TrainingError
 from mase.families import Family, family_of
 from mase.model.adapters import is_adapter
 from mase.model.batch import Batch
-from mase.model.build import AnyModel
-from mase.model.mase import MaseModel, MaseOutput
+from mase.model.mase import MaseModel
+from mase.model.task_model import MaseOutput, TaskModel
 from mase.params import Params, TrainingParams
 
 
 def m_step_losses(
-    output: MaseOutput, labels: Tensor, batch: Batch, params: Params, model: AnyModel
+    output: MaseOutput, labels: Tensor, batch: Batch, params: Params, model: TaskModel
 ) -> dict[str, Tensor]:
     """Return L_M and its parts, `total`, `task`, `contrastive` (Eqs. 7-9), of one batch."""
-    family = family_of(params.task)
     if params.m_objective == "mixture":
-        task = _mixture_loss(output, labels, family, model)
+        task = _mixture_loss(output, labels, family_of(params.task), model)
     else:
-        task = family.loss(output.logits, labels, model.head)
+        task = model.task_loss(output, labels)
     if params.contrastive.alpha == 0 or output.contrastive.shape[1] < 2:
         return {"total": task, "task": task, "contrastive": torch.zeros(())}
     same = same_text_mask(batch.keys).to(labels.device) if params.contrastive.mask_duplicates else None
@@ -36,7 +35,7 @@ def m_step_losses(
     }
 
 
-def _mixture_loss(output: MaseOutput, labels: Tensor, family: Family, model: AnyModel) -> Tensor:
+def _mixture_loss(output: MaseOutput, labels: Tensor, family: Family, model: TaskModel) -> Tensor:
     assert isinstance(model, MaseModel) and output.gate is not None and output.modality_logits is not None
     terms = family.likelihood(output.modality_logits, labels, model.head, model.log_sigma, standardised=True)
     return mixture_loss(output.gate, terms.outputs, terms.targets, sigma=terms.sigma)

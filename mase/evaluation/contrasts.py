@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mase import seeds
+from mase.evaluation.declaration import task_of
 from mase.evaluation.evidence import Evidence
-from mase.evaluation.metrics import metric_named
-from mase.evaluation.metrics.scoring import best_constant
 from mase.evaluation.resampling import RESAMPLES, difference_draws, example_counts
 from mase.evaluation.significance import Comparison, compare, mcnemar_p, sign_flip_p
 
@@ -18,6 +17,8 @@ Draws = tuple[float, np.ndarray]  # the difference, and its bootstrap draws (R,)
 @dataclass
 class Contrasts:
     """Differences between the rows of one column, on shared bootstrap resamples.
+
+    Columns of one task share their resamples as well, of examples and of seeds.
 
     Attributes:
         evidence: row label -> what its units predicted.
@@ -29,15 +30,18 @@ class Contrasts:
     resamples: int = RESAMPLES
     _scores: dict[str, np.ndarray] = field(default_factory=dict)
 
+    @property
+    def task(self) -> str:
+        return task_of(self.column)
+
     def _counts(self, row: str) -> np.ndarray:
-        return example_counts(self.evidence[row].labels.size, self.resamples, self.column)
+        return example_counts(self.evidence[row].labels.size, self.resamples, self.task)
 
     def resampled(self, row: str) -> np.ndarray:
-        """Return the main metric of each of the row's seeds on each resample, `(R, S)`."""
+        """Return the shown metric of each of the row's seeds on each resample, `(R, S)`."""
         if row not in self._scores:
             found = self.evidence[row]
-            metric = metric_named(found.task, found.task.main_metric)
-            self._scores[row] = metric.resampled(found.labels, found.predictions, self._counts(row))
+            self._scores[row] = found.metric.resampled(found.labels, found.predictions, self._counts(row))
         return self._scores[row]
 
     def comparable(self, first: str, second: str) -> bool:
@@ -49,38 +53,42 @@ class Contrasts:
         """Return the difference of two comparable rows, first minus second, and its draws."""
         a, b = self.evidence[first], self.evidence[second]
         difference = float(np.mean(a.main_scores) - np.mean(b.main_scores))
-        generator = seeds.numpy_generator(0, f"bootstrap/seeds/{self.column}/{first}/{second}")
+        generator = seeds.numpy_generator(0, f"bootstrap/seeds/{self.task}/{first}/{second}")
         same = a.seeds == b.seeds
         return difference, difference_draws(
             self.resampled(first), self.resampled(second), same_seeds=same, generator=generator
         )
 
-    def above_constant(self, row: str) -> bool:
-        """Tell whether a row is above the best constant prediction, with its 95% interval."""
+    def above_constant(self, row: str) -> bool | None:
+        """Tell whether a row is above the best constant prediction, with its 95% interval.
+
+        None where nobody knows a constant prediction.
+        """
         found = self.evidence[row]
-        metric = metric_named(found.task, found.task.main_metric)
-        constant = best_constant(found.task, found.labels)
-        base = metric.resampled(found.labels, constant[None, :], self._counts(row))
+        if found.constant is None or found.chance is None:
+            return None
+        base = found.metric.resampled(found.labels, found.constant[None], self._counts(row))
         generator = seeds.numpy_generator(0, f"bootstrap/chance/{self.column}/{row}")
         draws = difference_draws(self.resampled(row), base, same_seeds=False, generator=generator)
-        gap = float(np.mean(found.main_scores)) - metric.value(found.labels, constant)
-        return compare(gap, draws).low > 0
+        return compare(float(np.mean(found.main_scores)) - found.chance, draws).low > 0
 
     def comparison(self, first: str, second: str) -> Comparison:
         """Compare two comparable rows, with the per-example tests where they apply."""
         a, b = self.evidence[first], self.evidence[second]
         difference, draws = self.draws(first, second)
-        metric = metric_named(a.task, a.task.main_metric)
-        if metric.per_example is None:
+        per_example = a.metric.per_example
+        if per_example is None:
             return compare(difference, draws)
-        first_scores, second_scores = (metric.per_example(e.labels, e.predictions) for e in (a, b))
+        first_scores, second_scores = (per_example(e.labels, e.predictions) for e in (a, b))
         generator = seeds.numpy_generator(0, f"sign-flip/{self.column}/{first}/{second}")
         flip = sign_flip_p(first_scores.mean(axis=0) - second_scores.mean(axis=0), generator)
         one_seed = len(a.seeds) == len(b.seeds) == 1
-        exact = mcnemar_p(first_scores[0] > 0, second_scores[0] > 0) if one_seed else None
+        right_or_wrong = all(np.isin(scores, (0, 1)).all() for scores in (first_scores, second_scores))
+        applies = one_seed and right_or_wrong
+        exact = mcnemar_p(first_scores[0] > 0, second_scores[0] > 0) if applies else None
         return compare(difference, draws, sign_flip=flip, mcnemar=exact)
 
 
 def averaged(draws: Sequence[Draws]) -> Draws:
-    """Return the mean of differences over columns, whose resamples are independent."""
+    """Return the mean of differences over columns; those of different tasks are resampled independently."""
     return float(np.mean([d for d, _ in draws])), np.mean([values for _, values in draws], axis=0)

@@ -1,6 +1,6 @@
 """What a file under `params/tables/` may say: rows, columns and the paper's numbers."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -8,6 +8,16 @@ from mase.params import Frozen, read_named, validate
 
 AVERAGE = "average"
 Group = Literal["reference", "method", "ablation", "control"]
+
+
+def task_of(column: str) -> str:
+    """Return the task of a column: "squad_v2" of "squad_v2:exact"."""
+    return column.partition(":")[0]
+
+
+def metric_of(column: str) -> str | None:
+    """Return the metric that a column names: "exact" of "squad_v2:exact"; None for the main metric."""
+    return column.partition(":")[2] or None
 
 
 class RowParams(Frozen):
@@ -48,7 +58,19 @@ class TableParams(Frozen):
     about: str = ""
     name: str
     title: str
-    columns: tuple[str, ...] = Field(min_length=1, description="names of tasks")
+    columns: tuple[str, ...] = Field(
+        min_length=1, description="names of tasks, shown by their main metric, or task:metric"
+    )
+    titles: dict[str, str] = Field(default={}, description="column -> its head, if not the task's title")
+    averages: dict[str, tuple[str, ...]] | None = Field(
+        default=None,
+        description="name -> columns that it averages, shown or not; the one called average is the paper's; "
+        "null: one average over all columns",
+    )
+    overrides: tuple[str, ...] = Field(default=(), description="a.b=c for every row, before the row's own")
+    folds: dict[str, Annotated[int, Field(ge=2)]] = Field(
+        default={}, description="task -> k: a cell has k units a seed, one for each fold of the training file"
+    )
     reference: str = Field(description="label of the row that the others are compared with")
     primary: str = Field(description="label of the row that the headline is about")
     quoted: tuple[str, ...] = Field(default=(), description="base models whose numbers are quoted, in order")
@@ -62,8 +84,9 @@ class TableParams(Frozen):
         twice = sorted({label for label in labels if labels.count(label) > 1})
         if twice:
             raise ValueError(f"row labels occur twice: {twice}")
-        if len(set(self.columns)) < len(self.columns) or AVERAGE in self.columns:
-            raise ValueError(f"columns must be distinct tasks, none called {AVERAGE!r}")
+        if len(set(self.columns)) < len(self.columns) or {AVERAGE, *self.averaged} & set(self.columns):
+            raise ValueError(f"columns must be distinct tasks, none called {AVERAGE!r} or like an average")
+        self._check_columns()
         for field, label in (("reference", self.reference), ("primary", self.primary)):
             if label not in labels or not self.row(label).available:
                 raise ValueError(f"{field} {label!r} is not the label of an available row")
@@ -71,15 +94,38 @@ class TableParams(Frozen):
             self._check_paper(row)
         return self
 
+    def _check_columns(self) -> None:
+        for name, columns in self.averaged.items():
+            foreign = [column for column in columns if task_of(column) not in self.tasks]
+            if foreign or len(set(columns)) < len(columns):
+                raise ValueError(f"averages: {name!r} must have distinct columns of this table's tasks")
+        for field, names, known in (
+            ("titles", self.titles, self.columns),
+            ("folds", self.folds, self.tasks),
+        ):
+            unknown = sorted(set(names) - set(known))
+            if unknown:
+                raise ValueError(f"{field} names {unknown[0]!r}; there is: {', '.join(known)}")
+
     def _check_paper(self, row: RowParams) -> None:
         for base, numbers in row.paper.items():
             if base not in self.quoted:
                 raise ValueError(
                     f"row {row.label!r} quotes {base!r}, which is not in quoted {list(self.quoted)}"
                 )
-            unknown = sorted(set(numbers) - {*self.columns, AVERAGE})
+            unknown = sorted(set(numbers) - {*self.columns, *self.averaged})
             if unknown:
                 raise ValueError(f"row {row.label!r} quotes {base!r} on unknown columns {unknown}")
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks of the columns, each once, in order."""
+        return tuple(dict.fromkeys(task_of(column) for column in self.columns))
+
+    @property
+    def averaged(self) -> dict[str, tuple[str, ...]]:
+        """The averages: name -> the columns that it is the mean of."""
+        return {AVERAGE: self.columns} if self.averages is None else self.averages
 
     def row(self, label: str) -> RowParams:
         """Return the row with this label."""

@@ -1,6 +1,6 @@
 """The predictions of a cell's finished units, read from their folders and aligned by example."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,9 @@ import pandas as pd
 from jaxtyping import Shaped
 
 from mase.errors import ArtifactError
-from mase.evaluation.metrics import constant_predictions, score
+from mase.evaluation.declaration import metric_of
+from mase.evaluation.metrics import Metric, best_constant, metric_named, score
+from mase.evaluation.metrics.scoring import CONSTANT, columns_of, is_computed, labels_of
 from mase.evaluation.plan import Cell
 from mase.params import Params, TaskParams
 from mase.units import Unit, UnitResult
@@ -22,21 +24,27 @@ class Evidence:
     """What the units of one cell predicted.
 
     Attributes:
-        seeds: of the units that are done, in the order of the rows of `predictions`.
+        metric: what the cell shows.
+        seeds: those that are done, in the order of the rows of `predictions`.
         ids: of the evaluation examples, sorted.
         labels: `(n,)`, the same for every seed.
-        predictions: `(S, n)`.
-        scores, digests, seconds: of each seed's unit: metrics, identity, training time.
+        predictions: `(S, n)`, or `(S, n, k)` where the metric reads k > 1 columns.
+        constant: `(n,)` or `(n, k)`, the best constant prediction; None where nobody knows one.
+        scores: of each seed: metric -> value.
+        digests: of each seed's unit; of several folds, joined by "+".
+        seconds: digest of each unit -> its training time.
     """
 
     params: Params
+    metric: Metric
     seeds: tuple[int, ...]
     ids: tuple[str, ...]
     labels: Shaped[np.ndarray, "n"]
-    predictions: Shaped[np.ndarray, "S n"]
+    predictions: Shaped[np.ndarray, "S n ..."]
+    constant: Shaped[np.ndarray, "n ..."] | None
     scores: tuple[dict[str, float], ...]
     digests: tuple[str, ...]
-    seconds: tuple[float, ...]
+    seconds: dict[str, float]
 
     @property
     def task(self) -> TaskParams:
@@ -44,13 +52,18 @@ class Evidence:
 
     @property
     def main_scores(self) -> list[float]:
-        """The main metric of each seed."""
-        return [scores[self.task.main_metric] for scores in self.scores]
+        """The shown metric of each seed."""
+        return [scores[self.metric.name] for scores in self.scores]
+
+    @property
+    def chance(self) -> float | None:
+        """The shown metric of the best constant prediction."""
+        return None if self.constant is None else float(self.metric.value(self.labels, self.constant))
 
     @property
     def collapsed(self) -> int:
         """How many seeds predict one value for every example."""
-        return sum(constant_predictions(row) for row in self.predictions)
+        return sum(scores[CONSTANT] > 0 for scores in self.scores)
 
     def same_examples(self, other: "Evidence") -> bool:
         """Tell whether two cells were evaluated on the same examples."""
@@ -60,40 +73,75 @@ class Evidence:
 def _read(result: UnitResult, task: TaskParams) -> pd.DataFrame:
     path = result.folder / PREDICTIONS
     try:
-        frame = pd.read_parquet(path, columns=["id", "label", "prediction"])
+        frame = pd.read_parquet(path).astype({"id": str})
+        missing = {"label", "prediction"} - set(frame.columns)
     except (OSError, ValueError, KeyError) as cause:
         raise ArtifactError(f"{path}: no readable predictions ({cause}); delete {result.folder}") from cause
+    if missing:
+        raise ArtifactError(f"{path}: no column {missing.pop()!r}; delete {result.folder}")
     if frame.empty or frame["id"].duplicated().any():
         raise ArtifactError(f"{path}: expected one row per evaluation example; delete {result.folder}")
-    kind = np.float64 if task.family == "regression" else np.int64
-    return frame.astype({"id": str, "label": kind, "prediction": kind}).sort_values("id", ignore_index=True)
+    return frame.assign(label=labels_of(task, frame)).sort_values("id", ignore_index=True)
 
 
-def gather(cell: Cell, load: Load) -> Evidence | None:
-    """Read the units of a cell that are done; None if there is none.
+def gather(cell: Cell, load: Load) -> Evidence | str:
+    """Read the seeds of a cell whose units are all done; the reason if there is none.
+
+    The folds of a seed are joined: together they predict every example once.
 
     Raises:
         ArtifactError: if a unit's predictions are missing or broken, or if the seeds of the
             cell were evaluated on different examples.
     """
-    done = [(unit, result) for unit in cell.units if (result := load(unit)) is not None]
+    if not cell.units:
+        return "no data" if cell.reason else "not available"
+    done: dict[int, list[UnitResult]] = {}
+    for seed, units in cell.seeds().items():
+        results = [result for unit in units if (result := load(unit)) is not None]
+        if len(results) == len(units):
+            done[seed] = results
     if not done:
-        return None
-    task = done[0][0].params.task
-    frames = [_read(result, task) for _, result in done]
-    first = frames[0]
-    for (_, result), frame in zip(done, frames, strict=True):
-        if not frame[["id", "label"]].equals(first[["id", "label"]]):
-            raise ArtifactError(f"{result.folder}: other evaluation examples than {done[0][1].folder}")
-    labels = first["label"].to_numpy()
-    predictions = np.stack([frame["prediction"].to_numpy() for frame in frames])
+        return "not run"
+    params = cell.units[0].params
+    metric = metric_named(params.task, metric_of(cell.column) or params.task.main_metric)
+    frames = [_joined(results, params.task) for results in done.values()]
+    if not all(is_computed(frame, metric) for frame in frames):
+        reason = metric.unavailable and metric.unavailable()
+        return reason or "not computed when the unit was scored"
+    _refuse_other_examples(frames, list(done.values()))
+    return _evidence(cell, metric, done, frames)
+
+
+def _joined(results: Sequence[UnitResult], task: TaskParams) -> pd.DataFrame:
+    """Return the predictions of one seed, from one unit or from each fold's."""
+    joined = pd.concat([_read(result, task) for result in results], ignore_index=True)
+    if joined["id"].duplicated().any():
+        raise ArtifactError(f"{results[0].folder}: predicts examples that another fold predicts as well")
+    return joined.sort_values("id", ignore_index=True)
+
+
+def _refuse_other_examples(frames: Sequence[pd.DataFrame], results: Sequence[Sequence[UnitResult]]) -> None:
+    for frame, found in zip(frames, results, strict=True):
+        if not frame[["id", "label"]].equals(frames[0][["id", "label"]]):
+            raise ArtifactError(f"{found[0].folder}: other evaluation examples than {results[0][0].folder}")
+
+
+def _evidence(
+    cell: Cell, metric: Metric, done: dict[int, list[UnitResult]], frames: Sequence[pd.DataFrame]
+) -> Evidence:
+    task = cell.units[0].params.task
+    digests = {seed: [unit.digest for unit in units] for seed, units in cell.seeds().items()}
+    metrics = tuple(dict.fromkeys((*task.metrics, metric.name)))
+    scored = task.model_copy(update={"metrics": metrics})
     return Evidence(
-        params=done[0][0].params,
-        seeds=tuple(unit.params.seed for unit, _ in done),
-        ids=tuple(first["id"]),
-        labels=labels,
-        predictions=predictions,
-        scores=tuple(score(task, labels, row) for row in predictions),
-        digests=tuple(unit.digest for unit, _ in done),
-        seconds=tuple(result.seconds for _, result in done),
+        params=cell.units[0].params,
+        metric=metric,
+        seeds=tuple(done),
+        ids=tuple(frames[0]["id"]),
+        labels=labels_of(task, frames[0]),
+        predictions=np.stack([columns_of(task, frame, metric) for frame in frames]),
+        constant=best_constant(task, frames[0], metric),
+        scores=tuple(score(scored, frame) for frame in frames),
+        digests=tuple("+".join(digests[seed]) for seed in done),
+        seconds={d: r.seconds for seed in done for d, r in zip(digests[seed], done[seed], strict=True)},
     )

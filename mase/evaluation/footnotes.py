@@ -26,11 +26,19 @@ def profile_notes(profile: str) -> list[str]:
 def _counts(evidence: Found) -> str:
     titles: dict[tuple[str, int], list[str]] = {}
     for found in evidence.values():
-        same = titles.setdefault((found.task.main_metric, found.labels.size), [])
+        same = titles.setdefault((found.metric.name, found.labels.size), [])
         if found.task.title not in same:
             same.append(found.task.title)
     parts = [f"{', '.join(names)}: {metric} on {size} examples" for (metric, size), names in titles.items()]
     return "Measured: " + "; ".join(parts) + "."
+
+
+def _folds(evidence: Found) -> list[str]:
+    folds = {f.task.title: f.params.data.folds for f in evidence.values() if f.params.data.folds}
+    return [
+        f"{title}: {count}-fold cross-validation, every example predicted by a model not trained on it"
+        for title, count in folds.items()
+    ]
 
 
 def _seeds(evidence: Found) -> str:
@@ -61,4 +69,5 @@ def footnotes(table: TableParams, evidence: Found) -> list[str]:
         f"Differences are against {table.reference}: paired bootstrap over examples and seeds, 95% interval, "
         "p two-sided, Holm-adjusted over the rows of a column."
     )
-    return [_counts(evidence), _seeds(evidence), test, *_caveats(evidence), *table.footnotes]
+    measured = [_counts(evidence), *_folds(evidence), _seeds(evidence)]
+    return [*measured, test, *_caveats(evidence), *table.footnotes]

@@ -41,13 +41,17 @@ def _credit(cell: CellSummary, placebo: bool, placebos: int) -> str:
 
 
 def _where(table: Table, column: str) -> str:
-    return f"mean of {len(table.columns) - 1} tasks" if column == AVERAGE else clean(table.title(column))
+    if column == AVERAGE:
+        return f"mean of {len(table.averages[AVERAGE])} tasks"
+    return clean(table.title(column))
 
 
 def _columns(table: Table, declaration: TableParams) -> list[str]:
-    """Return the average where the primary row has one, else every column."""
+    """Return the average where the primary row has one, else every task's column."""
     average = table.cells.get((declaration.primary, AVERAGE))
-    return [AVERAGE] if average is not None and average.n else [c for c in table.columns if c != AVERAGE]
+    if average is not None and average.n:
+        return [AVERAGE]
+    return [column for column in table.columns if column not in table.averages]
 
 
 def headline(table: Table) -> list[str]:

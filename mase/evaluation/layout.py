@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from mase.evaluation.declaration import AVERAGE, RowParams
+from mase.evaluation.declaration import RowParams
 from mase.evaluation.summaries import CHANCE, CONSTANT, PLACEBO, SIGNIFICANT, CellSummary
 from mase.evaluation.tables import Table
 
@@ -99,11 +99,12 @@ def difference_cell(cell: CellSummary) -> GridCell:
 
 def quoted_cell(table: Table, row: RowParams, column: str) -> GridCell:
     """Return the paper's numbers for a cell, in the order of the declaration's base models."""
-    incomplete = column == AVERAGE and set(table.columns) < {*table.declaration.columns, AVERAGE}
+    averaged = column in table.averages
+    incomplete = averaged and table.averages[column] != table.declaration.averaged[column]
     numbers = {base: row.paper[base].get(column) for base in table.declaration.quoted if base in row.paper}
     if incomplete or not numbers:
         return GridCell(NOTHING, muted=True)
-    digits = 2 if column == AVERAGE else 1
+    digits = 2 if averaged else 1
     parts = [NOTHING if value is None else f"{value:.{digits}f}" for value in numbers.values()]
     return GridCell(" / ".join(parts), muted=True)
 

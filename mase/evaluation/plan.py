@@ -1,21 +1,34 @@
 """From a declared table to the units that must be trained for it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from mase.errors import ParamsError
-from mase.evaluation.declaration import RowParams, TableParams
+from mase.errors import DataError, ParamsError
+from mase.evaluation.declaration import RowParams, TableParams, task_of
 from mase.params import load_params
 from mase.units import Unit, UnitResult, load_result
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a table: a row's label, a task, and one unit per seed."""
+    """One cell of a table: a row's label, a column, and one unit per seed, or per seed and fold.
+
+    Attributes:
+        column: a task, or task:metric; columns of one task have the same units.
+        reason: why there are no units where the row has some; see `with_data`.
+    """
 
     row: str
     column: str
     units: tuple[Unit, ...]
+    reason: str = ""
+
+    def seeds(self) -> dict[int, list[Unit]]:
+        """Return the units of each seed: one, or one per fold."""
+        found: dict[int, list[Unit]] = {}
+        for unit in self.units:
+            found.setdefault(unit.params.seed, []).append(unit)
+        return found
 
 
 @dataclass(frozen=True)
@@ -28,17 +41,17 @@ class Work:
 
 
 def shown_columns(table: TableParams, tasks: Sequence[str] | None) -> list[str]:
-    """Return the asked tasks in the table's order; all of them for None.
+    """Return the asked columns, or all columns of the asked tasks, in the table's order; all for None.
 
     Raises:
-        ParamsError: if a task is not a column of the table.
+        ParamsError: if one is neither a task nor a column of the table.
     """
-    unknown = [task for task in tasks or () if task not in table.columns]
+    unknown = [name for name in tasks or () if name not in (*table.columns, *table.tasks)]
     if unknown:
         raise ParamsError(
             f"table {table.name} has no column {unknown[0]!r}; there is: {', '.join(table.columns)}"
         )
-    return [column for column in table.columns if tasks is None or column in tasks]
+    return [c for c in table.columns if tasks is None or c in tasks or task_of(c) in tasks]
 
 
 def plan(
@@ -51,10 +64,10 @@ def plan(
     backbone: str | None = None,
     preset: str | None = None,
 ) -> list[Cell]:
-    """Return the cells of a table, row by row, each with one unit per seed.
+    """Return the cells of a table, row by row, each with one unit per seed, or per seed and fold.
 
     Args:
-        tasks: the columns to fill; None fills all.
+        tasks: the tasks or columns to fill; None fills all.
         seeds: training seeds; the data split does not depend on them, so rows stay paired.
         overrides: `a.b=c`, laid over every row.
 
@@ -68,23 +81,53 @@ def plan(
         raise ParamsError(f"seeds must be distinct and at least one, got {list(seeds)}")
     columns = shown_columns(table, tasks)
 
-    def unit(row: RowParams, task: str, seed: int) -> Unit:
+    def unit(row: RowParams, task: str, seed: int, fold: int | None) -> Unit:
+        folded = () if fold is None else (f"data.folds={table.folds[task]}", f"data.fold={fold}")
         params = load_params(
             task,
             profile=profile,
             backbone=row.backbone or backbone,
             preset=preset,
             overlays=row.overlays,
-            overrides=(*row.overrides, *overrides),
+            overrides=(*table.overrides, *row.overrides, *overrides, *folded),
             seed=seed,
         )
-        return Unit(params=params, label=f"{row.label} / {task} / seed {seed}")
+        part = "" if fold is None else f" / fold {fold}"
+        return Unit(params=params, label=f"{row.label} / {task} / seed {seed}{part}")
 
-    return [
-        Cell(row.label, task, tuple(unit(row, task, seed) for seed in seeds) if row.available else ())
-        for row in table.rows
-        for task in columns
-    ]
+    def units(row: RowParams, task: str) -> tuple[Unit, ...]:
+        folds = range(table.folds[task]) if task in table.folds else (None,)
+        return tuple(unit(row, task, seed, fold) for seed in seeds for fold in folds)
+
+    cells = []
+    for row in table.rows:
+        of_task = {task_of(c): () for c in columns}
+        if row.available:
+            of_task = {task: units(row, task) for task in of_task}
+        cells += [Cell(row.label, column, of_task[task_of(column)]) for column in columns]
+    return cells
+
+
+def with_data(cells: Iterable[Cell]) -> list[Cell]:
+    """Take the units from cells whose data cannot be read, and say why in their `reason`.
+
+    A unit's digest depends on its data, so such a unit could not even be looked up.
+
+    Raises:
+        DataError: if this leaves nothing to do.
+    """
+    checked, first = [], None
+    for cell in cells:
+        try:
+            for unit in cell.units:
+                unit.digest  # noqa: B018
+        except DataError as cause:
+            first = first or cause
+            cell = replace(cell, units=(), reason=str(cause))
+        checked.append(cell)
+    if first is not None and not any(cell.units for cell in checked):
+        raise first
+    return checked
 
 
 def unique_units(cells: Iterable[Cell]) -> list[Unit]:

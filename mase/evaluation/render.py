@@ -183,14 +183,14 @@ def _text_field(text: str) -> str:
 
 def _record(table: Table, row: RowParams, cell: CellSummary) -> dict[str, object]:
     """Return one line of the CSV file, scores and differences in per cent."""
-    found, interval, task = cell.comparison, cell.interval, table.tasks.get(cell.column)
+    found, interval = cell.comparison, cell.interval
 
     def cent(value: float | None) -> str:
         return "" if value is None else f"{100 * value:.4f}"
 
     record: dict[str, object] = {
         "row": _text_field(row.label), "group": row.group, "column": cell.column,
-        "metric": task.main_metric if task else "mean", "seeds": cell.n, "seeds_asked": cell.asked,
+        "metric": table.metric(cell.column) or "mean", "seeds": cell.n, "seeds_asked": cell.asked,
         "examples": cell.examples or "", "mean": cent(cell.mean) if cell.n else "", "sd": cent(cell.sd),
         "mean_low": cent(interval and interval[0]), "mean_high": cent(interval and interval[1]),
         "difference": cent(found and found.difference), "difference_low": cent(found and found.low),

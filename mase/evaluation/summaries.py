@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mase.evaluation.contrasts import Contrasts, Draws, averaged
-from mase.evaluation.declaration import AVERAGE, RowParams, TableParams
+from mase.evaluation.declaration import RowParams, TableParams
+from mase.evaluation.evidence import Evidence
 from mase.evaluation.plan import Cell
 from mase.evaluation.significance import Comparison, compare, holm, t_interval
 
@@ -22,7 +23,7 @@ class CellSummary:
 
     Attributes:
         asked: how many seeds were asked for.
-        scores: seed -> main metric, for the seeds that are done.
+        scores: seed -> the column's metric, for the seeds that are done.
         examples: evaluation examples behind each score.
         comparison, holm_p: against the reference row; None for that row itself.
         marks: what a reader must know, keys of `layout.MARKS`.
@@ -71,14 +72,18 @@ def column_draws(contrasts: Contrasts, table: TableParams) -> dict[tuple[str, st
     }
 
 
-def summarised(cell: Cell, contrasts: Contrasts, table: TableParams) -> CellSummary:
-    """Summarise a cell, without the marks that depend on other cells."""
-    found = contrasts.evidence.get(cell.row)
-    summary = CellSummary(cell.row, cell.column, len(cell.units), {})
-    if found is None:
-        return replace(summary, reason="not run" if table.row(cell.row).available else "not available")
+def summarised(cell: Cell, found: Evidence | str, contrasts: Contrasts, table: TableParams) -> CellSummary:
+    """Summarise a cell, without the marks that depend on other cells.
+
+    Args:
+        found: what its units predicted, or why there is nothing.
+        contrasts: of the cell's column.
+    """
+    summary = CellSummary(cell.row, cell.column, len(cell.seeds()), {})
+    if isinstance(found, str):
+        return replace(summary, reason=found)
     scores = dict(zip(found.seeds, found.main_scores, strict=True))
-    marks = (CONSTANT,) * (found.collapsed > 0) + (CHANCE,) * (not contrasts.above_constant(cell.row))
+    marks = (CONSTANT,) * (found.collapsed > 0) + (CHANCE,) * (contrasts.above_constant(cell.row) is False)
     summary = replace(summary, scores=scores, examples=found.labels.size, marks=marks)
     if cell.row == table.reference:
         return summary
@@ -88,14 +93,15 @@ def summarised(cell: Cell, contrasts: Contrasts, table: TableParams) -> CellSumm
     return replace(summary, reason="reference not run" if missing else "other examples")
 
 
-def average(row: RowParams, parts: Sequence[CellSummary], draws: Sequence[Draws]) -> CellSummary:
-    """Average a row over its columns, seed by seed, if every column has the same seeds.
+def average(row: RowParams, name: str, parts: Sequence[CellSummary], draws: Sequence[Draws]) -> CellSummary:
+    """Average a row over columns, seed by seed, if every column has the same seeds.
 
     Args:
+        name: of the average.
         parts: the row's cells.
         draws: of the row against the reference, one per column where there is one.
     """
-    summary = CellSummary(row.label, AVERAGE, parts[0].asked, {}, min(part.examples for part in parts))
+    summary = CellSummary(row.label, name, parts[0].asked, {}, min(part.examples for part in parts))
     if any(part.n == 0 for part in parts):
         return replace(summary, reason="incomplete" if row.available else "not available")
     if any(part.scores.keys() != parts[0].scores.keys() for part in parts):

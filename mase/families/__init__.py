@@ -9,12 +9,14 @@ from mase.families.classification import Classification
 from mase.families.family import Family
 from mase.families.multiple_choice import MultipleChoice
 from mase.families.regression import Regression
+from mase.families.vqa import Vqa
 from mase.params import TaskParams
 
 FAMILIES: dict[str, Family] = {
     "classification": Classification(),
     "regression": Regression(),
     "multiple_choice": MultipleChoice(),
+    "vqa": Vqa(),
 }
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from mase.em.information import Information, classification_information
 from mase.em.losses import precise
-from mase.families.family import Likelihood
+from mase.families.family import Likelihood, VectorFamily
 from mase.params import TaskParams
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 NEVER = -20.0  # log probability of a class that a probe's rows did not have
 
 
-class Classification:
+class Classification(VectorFamily):
     """Labels are class ids 0..C-1, positions in `TaskParams.labels`; outputs are logits."""
 
-    def outputs(self, task: TaskParams) -> int:
+    def outputs(self, task: TaskParams, labels: tuple[str, ...] = ()) -> int:
         """Return C."""
         return len(task.labels)
 
@@ -52,10 +52,10 @@ class Classification:
         return torch.logsumexp(gate.unsqueeze(-1) + alone.log_softmax(-1), dim=1)
 
     def information(
-        self, logits: Float[Tensor, "N C"], labels: Tensor, *, calibrate: bool, prior: Tensor | None
+        self, answers: Float[Tensor, "N C"], labels: Tensor, *, calibrate: bool, prior: Tensor | None
     ) -> Information:
         """Return H(y) - H(y | h^m)."""
-        return classification_information(logits, labels, calibrate=calibrate, prior=prior)
+        return classification_information(answers, labels, calibrate=calibrate, prior=prior)
 
     def prior(self, task: TaskParams, labels: Tensor) -> Tensor | None:
         """Return the class frequencies, float64 (C,)."""

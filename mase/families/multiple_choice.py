@@ -19,7 +19,7 @@ from mase.params import TaskParams
 class MultipleChoice(Classification):
     """Labels are positions 0..C-1 of the right choice, C = `TaskParams.options`; outputs are its logits."""
 
-    def outputs(self, task: TaskParams) -> int:
+    def outputs(self, task: TaskParams, labels: tuple[str, ...] = ()) -> int:
         """Return 1, the score of one choice."""
         return 1
 
@@ -28,10 +28,12 @@ class MultipleChoice(Classification):
         return task.options
 
     def information(
-        self, logits: Float[Tensor, "N C"], labels: Tensor, *, calibrate: bool, prior: Tensor | None
+        self, answers: Float[Tensor, "N C"], labels: Tensor, *, calibrate: bool, prior: Tensor | None
     ) -> Information:
         """Return log C minus the cross entropy over the choices."""
-        return classification_information(logits, labels, calibrate=calibrate, prior=prior, exchangeable=True)
+        return classification_information(
+            answers, labels, calibrate=calibrate, prior=prior, exchangeable=True
+        )
 
     def prior(self, task: TaskParams, labels: Tensor) -> Tensor | None:
         """Return 1/C each, float64 (C,)."""

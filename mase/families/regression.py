@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from mase.em.information import Information, regression_information
 from mase.em.losses import precise
-from mase.families.family import Likelihood
+from mase.families.family import Likelihood, VectorFamily
 from mase.params import TaskParams
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ def within_range(task: TaskParams, scores: np.ndarray) -> np.ndarray:
     return scores.clip(low, high)
 
 
-class Regression:
+class Regression(VectorFamily):
     """Labels are scores; the head gives one number in label units."""
 
-    def outputs(self, task: TaskParams) -> int:
+    def outputs(self, task: TaskParams, labels: tuple[str, ...] = ()) -> int:
         """Return 1."""
         return 1
 
@@ -64,10 +64,10 @@ class Regression:
         return (gate.exp().unsqueeze(-1) * alone).sum(1)
 
     def information(
-        self, logits: Float[Tensor, "N 1"], labels: Tensor, *, calibrate: bool, prior: Tensor | None
+        self, answers: Float[Tensor, "N 1"], labels: Tensor, *, calibrate: bool, prior: Tensor | None
     ) -> Information:
         """Return 0.5 log(Var y / MSE)."""
-        return regression_information(logits.squeeze(-1), labels, calibrate=calibrate)
+        return regression_information(answers.squeeze(-1), labels, calibrate=calibrate)
 
     def prior(self, task: TaskParams, labels: Tensor) -> Tensor | None:
         """Return None: a score has no fixed entropy."""

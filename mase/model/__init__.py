@@ -4,18 +4,17 @@ What may live here: torch modules and what turns rows into their batches. No tra
 (that is `mase.em`), no files of runs (that is `mase.units`).
 """
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_LAZY = {
-    "load_pretrained": "pretrained",
-    "save_pretrained": "pretrained",
-    "predict_texts": "pretrained",
-    "MaseModel": "mase",
-}
+if TYPE_CHECKING:
+    from mase.model.mase import MaseModel
+
+__all__ = ["MaseModel"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+    if name != "MaseModel":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    from mase.model.mase import MaseModel
+
+    return MaseModel

@@ -3,13 +3,23 @@
 Labels travel beside a batch, never in it, so that no forward pass can use them.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mase.modalities import Modality
+
+
+class Part(Protocol):
+    """A part of a batch that only some models read (`mase.model.task_model.Extra`)."""
+
+    def to(self, device: torch.device) -> "Part":
+        """Return the part on a device."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,7 @@ class Batch:
         proxies: per proxy modality, (B, d_m).
         graph: the scene graphs, if the method uses them.
         keys: per row, normalised texts; rows that share one are no negatives of each other.
+        extras: what else the model asked for, by name.
     """
 
     ids: Int[Tensor, "B L"] | None
@@ -61,6 +72,7 @@ class Batch:
     proxies: dict[Modality, Float[Tensor, "B d"]]
     graph: GraphBatch | None
     keys: tuple[tuple[str, ...], ...]
+    extras: Mapping[str, Part] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -77,4 +89,5 @@ class Batch:
             frozen=None if self.frozen is None else self.frozen.to(device),
             proxies={m: v.to(device) for m, v in self.proxies.items()},
             graph=None if self.graph is None else self.graph.to(device),
+            extras={name: part.to(device) for name, part in self.extras.items()},
         )

@@ -4,11 +4,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from mase.model.build import AnyModel
 from mase.model.inputs import Inputs
+from mase.model.task_model import TaskModel
 
 
 def device_of(model: torch.nn.Module) -> torch.device:
@@ -38,11 +37,12 @@ def in_row_order(
 
 
 @torch.no_grad()
-def predict_logits(model: AnyModel, inputs: Inputs, batch_size: int) -> Float[Tensor, "N C"]:
-    """Return the fused prediction of every row, in the rows' order."""
+def predict(model: TaskModel, inputs: Inputs, batch_size: int) -> dict[str, np.ndarray]:
+    """Return what the model predicts of every row (`TaskModel.predicted`), in the rows' order."""
     model.eval()
 
     def answer(indices: np.ndarray) -> dict[str, Tensor]:
-        return {"logits": model(inputs.batch(indices).to(device_of(model))).logits.float().cpu()}
+        batch = inputs.batch(indices).to(device_of(model))
+        return {name: found.cpu() for name, found in model.predicted(batch).items()}
 
-    return in_row_order(inputs.lengths, batch_size, answer)["logits"]
+    return {k: v.numpy() for k, v in in_row_order(inputs.lengths, batch_size, answer).items()}

@@ -5,6 +5,7 @@ it trains; the towers and the parser ran before (`mase.proxies`, `mase.scenegrap
 """
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from mase.modalities import Modality
 from mase.model.batch import Batch, GraphBatch
 from mase.model.graph_nodes import GraphNodes, NodeFeatures, csr_ranges
 from mase.model.tokens import TokenTable
+
+if TYPE_CHECKING:
+    from mase.model.task_model import Extra
 
 
 def normalised(text: str) -> str:
@@ -35,6 +39,7 @@ class Inputs:
         nodes: the aligned scene graphs; None without MSSG.
         node_sources: where the nodes' proxies come from, concatenated in this order.
         frozen: flat (T, W) output of the backbone's frozen layers, if cached.
+        extras: inputs that only some models read, by name.
         by_sentence: rows are duplicates if they share either sentence (siamese features), else
             only if they share the whole pair; choices of one question always are.
     """
@@ -48,9 +53,11 @@ class Inputs:
         node_sources: Sequence[NodeFeatures] = (),
         frozen: Tensor | None = None,
         by_sentence: bool = True,
+        extras: "Mapping[str, Extra] | None" = None,
     ):
         self.rows, self.tokens, self.proxies = rows, tokens, dict(proxies)
         self.nodes, self.node_sources, self.frozen = nodes, tuple(node_sources), frozen
+        self.extras = dict(extras or {})
         second = rows.texts_b if rows.texts_b is not None else [""] * len(rows.texts_a)
         pairs = [tuple(normalised(t) for t in (a, b) if t) for a, b in zip(rows.texts_a, second, strict=True)]
         self.keys = pairs if by_sentence or rows.options > 1 else [("\n".join(pair),) for pair in pairs]
@@ -74,8 +81,9 @@ class Inputs:
             frozen = self._frozen(indices, mask)
         keys = tuple(self.keys[i] for i in indices)
         proxies: dict[Modality, Tensor] = {m: torch.from_numpy(f[indices]) for m, f in self.proxies.items()}
-        graph = self._graph(indices, 0 if ids is None else ids.shape[1])
-        return Batch(ids, mask, types, frozen, proxies, graph, keys)
+        width = 0 if ids is None else ids.shape[1]
+        extras = {name: extra.batch(indices, width) for name, extra in self.extras.items()}
+        return Batch(ids, mask, types, frozen, proxies, self._graph(indices, width), keys, extras)
 
     def _frozen(self, indices: np.ndarray, mask: Tensor) -> Tensor | None:
         if self.frozen is None or self.tokens is None:

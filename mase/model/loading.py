@@ -38,7 +38,12 @@ def package_folder(package: str) -> Path:
     return folder
 
 
-def _location(params: BackboneParams) -> tuple[str, dict[str, str]]:
+def checkpoint_of(params: BackboneParams) -> tuple[str, dict[str, str]]:
+    """Return where a backbone's files are, and what else loading from there needs.
+
+    Raises:
+        MissingWeightsError: if the package or the folder is not there.
+    """
     if params.source == "package":
         return str(package_folder(params.ref)), {}
     if params.source == "path":
@@ -60,7 +65,7 @@ def load_tokenizer(params: BackboneParams) -> PreTrainedTokenizerBase:
     if params.source == "random":
         location, options = str(package_folder(TOKENIZER_PACKAGE)), {}
     else:
-        location, options = _location(params)
+        location, options = checkpoint_of(params)
     try:
         tokenizer = AutoTokenizer.from_pretrained(location, **options)
     except (OSError, ValueError, ImportError) as cause:
@@ -113,7 +118,7 @@ def load_encoder(params: BackboneParams, architecture: Path | None = None) -> Pr
 
 
 def _load_weights(params: BackboneParams) -> PreTrainedModel:
-    location, options = _location(params)
+    location, options = checkpoint_of(params)
     try:
         found: Any = AutoModel.from_pretrained(
             location, **options, dtype=torch.float32, output_loading_info=True

@@ -1,47 +1,29 @@
 """MASE as one module: features, graph, weighted sum, head (Figure 3)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mase.errors import ParamsError
 from mase.families import family_of
 from mase.modalities import Modality
 from mase.model.backbone import Backbone
 from mase.model.batch import Batch
 from mase.model.fusion import GraphResidual, MixtureGate, ModalityProjection, WeightedSum
-from mase.model.heads import Head
+from mase.model.matched_head import text_alone
 from mase.model.mssg import SceneGraphInjection
+from mase.model.task_model import MaseOutput, TaskModel, task_head
 from mase.params import Params
 
-
-@dataclass(frozen=True)
-class MaseOutput:
-    """What a forward pass knows.
-
-    Attributes:
-        logits: (B, C) class logits, or (B, 1) scores; with `m_objective: mixture` the log
-            probabilities (or the mean) of the mixture.
-        pre, post: (B, M, D) features h^m before and h_hat^m after the graph; in multiple choice these and
-            `contrastive` have a row per choice, all else a row per question.
-        contrastive: (B, M, Dc) what Eq. 8 compares.
-        modality_logits: (B, M, C) p(y | h_hat^m) per modality; mixture objective only.
-        gate: (B, M) log g_m(x), the prior z moved by the gate; mixture objective only.
-    """
-
-    logits: Float[Tensor, "B C"]
-    pre: Float[Tensor, "B M D"]
-    post: Float[Tensor, "B M D"]
-    contrastive: Float[Tensor, "B M Dc"]
-    modality_logits: Float[Tensor, "B M C"] | None = None
-    gate: Float[Tensor, "B M"] | None = None
+if TYPE_CHECKING:
+    from mase.model.preparation import Fitted
 
 
-class MaseModel(nn.Module):
+class MaseModel(TaskModel):
     """The full model; text-only, the ablations and the controls are params of it.
 
     With `m_objective: mixture`, p(y | x) = sum_m g_m(x) p(y | h_hat^m), in training and at test,
@@ -64,13 +46,13 @@ class MaseModel(nn.Module):
         self,
         params: Params,
         backbone: Backbone,
-        head: Head,
+        head: nn.Module,
         proxy_widths: Mapping[Modality, int],
         node_widths: Mapping[Modality, int],
         relations: int,
     ):
         super().__init__()
-        self.params, self.modalities = params, params.modalities
+        self.params, self.task, self.modalities = params, params.task, params.modalities
         self.backbone, self.head = backbone, head
         width = fusion_width(params, backbone)
         widths: dict[Modality, int] = {"text": backbone.width, **proxy_widths}
@@ -94,15 +76,44 @@ class MaseModel(nn.Module):
         self.register_buffer("allocation", torch.full((count,), 1.0 / count))
 
     @classmethod
+    def build(cls, params: Params, fitted: "Fitted", architecture: Path | None) -> "MaseModel":
+        """Return a model with first weights.
+
+        The backbone and the head are built first, so that runs which differ only in what is
+        added to them start from the same weights.
+
+        Raises:
+            ParamsError: if the text enters by identity at another width than the backbone's.
+        """
+        backbone = Backbone(params.backbone, architecture)
+        if params.head.match_parameters_of is not None:
+            params = text_alone(cls, params, fitted, backbone.width)
+        width = fusion_width(params, backbone)
+        if params.fusion.text_entry == "identity" and width != backbone.width:
+            raise ParamsError(
+                f"fusion.width: {width}, but the text enters by identity at the backbone's {backbone.width}"
+            )
+        head = cls.head_of(params, fitted, backbone, width)
+        widths: dict[Modality, int] = {m: len(s.mean) for m, s in fitted.sentence.items()}
+        nodes: dict[Modality, int] = {m: len(s.mean) for m, s in fitted.node.items()}
+        relations = len(fitted.inventory.names) if fitted.inventory is not None else 0
+        return cls(params, backbone, head, widths, nodes, relations)
+
+    @classmethod
+    def head_of(cls, params: Params, fitted: "Fitted", backbone: Backbone, width: int) -> nn.Module:
+        """Return the head on h* of this width."""
+        return task_head(params, fitted, width)
+
+    @classmethod
     def from_pretrained(cls, folder: Path | str) -> "MaseModel":
-        """Load a trained model; see `mase.model.pretrained.model_from_pretrained`."""
-        from mase.model.pretrained import model_from_pretrained
+        """Load a trained model; see `mase.pretrained.model_from_pretrained`."""
+        from mase.pretrained import model_from_pretrained
 
         return model_from_pretrained(folder)
 
     def save_pretrained(self, folder: Path | str) -> None:
-        """Write a model that was loaded; see `mase.model.pretrained.save_model`."""
-        from mase.model.pretrained import save_model
+        """Write a model that was loaded; see `mase.pretrained.save_model`."""
+        from mase.pretrained import save_model
 
         save_model(self, folder)
 
@@ -132,6 +143,15 @@ class MaseModel(nn.Module):
     def modality_logits(self, features: Float[Tensor, "B M D"]) -> Float[Tensor, "B M C"]:
         """Return the shared head's answer to each modality alone: Eq. 1 with a one-hot z."""
         return self.head(self.sum.alone(features))
+
+    def answers(self, output: MaseOutput, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the E-step judges, on labelled rows.
+
+        Returns:
+            (B, *C) answers to the fused features, (B, M, *C) to each modality alone before the graph,
+            and after it; what C is, the family says.
+        """
+        return output.logits, self.modality_logits(output.pre), self.modality_logits(output.post)
 
 
 def fusion_width(params: Params, backbone: Backbone) -> int:

@@ -65,22 +65,29 @@ class SceneGraphInjection(nn.Module):
         self, states: Float[Tensor, "B L W"], graph: GraphBatch
     ) -> tuple[Float[Tensor, "B M D"], Bool[Tensor, "B"]]:
         """Return the read-out per modality, and which sentences have any node."""
-        rows, count = len(states), len(graph.instance)
-        text = _mean_by(graph.token_node, states.flatten(0, 1)[graph.token_position].float(), count)
+        rows = len(states)
+        nodes = self.nodes(states, graph)
+        readout = mean_by(graph.instance, nodes.flatten(1), rows).view(rows, len(self.modalities), self.width)
+        occupied = torch.zeros(rows, dtype=torch.bool, device=states.device)
+        occupied[graph.instance] = True
+        return self.project(readout), occupied
+
+    def nodes(self, states: Float[Tensor, "B L W"], graph: GraphBatch) -> Float[Tensor, "N M F"]:
+        """Return every node's vector per modality, after the attention."""
+        text = mean_by(
+            graph.token_node, states.flatten(0, 1)[graph.token_position].float(), len(graph.instance)
+        )
         nodes = torch.stack(
             [self.enter[m](text if m == "text" else graph.proxies[m]) for m in self.modalities], dim=1
         )  # (N, M, F)
-        nodes = self.attention(nodes, graph.edge_index, graph.edge_type)
-        readout = _mean_by(graph.instance, nodes.flatten(1), rows).view(
-            rows, len(self.modalities), self.width
-        )
-        projected = torch.stack([self.leave[m](readout[:, i]) for i, m in enumerate(self.modalities)], dim=1)
-        occupied = torch.zeros(rows, dtype=torch.bool, device=states.device)
-        occupied[graph.instance] = True
-        return projected, occupied
+        return self.attention(nodes, graph.edge_index, graph.edge_type)
+
+    def project(self, readout: Float[Tensor, "G M F"]) -> Float[Tensor, "G M D"]:
+        """Return vectors of the graph's width at the fusion width."""
+        return torch.stack([self.leave[m](readout[:, i]) for i, m in enumerate(self.modalities)], dim=1)
 
 
-def _mean_by(owner: Tensor, values: Float[Tensor, "P F"], groups: int) -> Float[Tensor, "G F"]:
+def mean_by(owner: Tensor, values: Float[Tensor, "P F"], groups: int) -> Float[Tensor, "G F"]:
     """Return the mean of `values` per owner; zero where an owner has none."""
     total = values.new_zeros(groups, values.shape[1]).index_add(0, owner, values)
     count = values.new_zeros(groups).index_add(0, owner, values.new_ones(len(owner)))

@@ -16,10 +16,12 @@ from transformers import PreTrainedTokenizerBase
 from mase import seeds
 from mase.artifacts import digest_of
 from mase.data import Rows
+from mase.families import family_of
 from mase.modalities import Modality
 from mase.model.features import Standardiser, joined, sentence_features, texts_to_encode, unit
 from mase.model.graph_nodes import GraphNodes, NodeFeatures, graph_nodes
 from mase.model.inputs import Inputs
+from mase.model.task_model import TaskModel
 from mase.model.tokens import TokenTable, tokenise
 from mase.params import Params
 from mase.proxies import ProxyTable, build_tower, extract_proxies
@@ -34,6 +36,10 @@ class Fitted:
         inventory: the relation types; None without MSSG.
         sentence, node: per proxy modality, the scale of sentence and node features.
         label_mean, label_deviation: of a regression task's training labels (0 and 1 else).
+        labels: the answers that the training rows give (`Family.vocabulary`), where the task does not
+            name them.
+        label_shares: how frequent each is, which a head may start from (`Family.shares`); not kept with
+            a trained model.
     """
 
     inventory: RelationInventory | None
@@ -41,6 +47,8 @@ class Fitted:
     node: dict[Modality, Standardiser]
     label_mean: float = 0.0
     label_deviation: float = 1.0
+    labels: tuple[str, ...] = ()
+    label_shares: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,14 +79,21 @@ def proxy_modalities(params: Params) -> list[Modality]:
 
 
 def extract_all(
-    params: Params, rows: Sequence[Rows], graphs: GraphTable | None, root: Path | None = None
+    params: Params,
+    rows: Sequence[Rows],
+    graphs: GraphTable | None,
+    root: Path | None = None,
+    model: type[TaskModel] = TaskModel,
 ) -> Tables:
     """Run each tower over the sentences and, where the graph asks for it, the entity phrases.
 
-    A random tower is drawn from the run's seed, so that seeds differ in the tower as well.
-    `root` is the artifact store, by default the one under `$MASE_HOME`.
+    `model` says what the towers read of the rows, and which texts beside them. A random tower is
+    drawn from the run's seed, so that seeds differ in the tower as well. `root` is the artifact
+    store, by default the one under `$MASE_HOME`.
     """
-    texts = texts_to_encode(rows, params.proxies.pair_mode)
+    read = [model.for_towers(params, part) for part in rows]
+    beside = {text for part in rows for text in model.texts(params, part)}
+    texts = sorted({*texts_to_encode(read, params.proxies.pair_mode), *beside})
     sentences: dict[Modality, ProxyTable] = {}
     phrases: dict[Modality, ProxyTable] = {}
     for modality in proxy_modalities(params):
@@ -124,7 +139,7 @@ def align(params: Params, tables: Tables, rows: Rows, tokenizer: PreTrainedToken
     return Aligned(tokens, None if tables.graphs is None else graph_nodes(tables.graphs, tokens, rows))
 
 
-def donors(params: Params, rows: Rows, kind: Literal["rows", "nodes"], count: int) -> np.ndarray:
+def donors(params: Params, rows: Rows, kind: Literal["rows", "nodes", "sentences"], count: int) -> np.ndarray:
     """Return whose proxy each of a split's `count` rows or nodes gets, (count,): its own, or the placebo.
 
     With `proxies.shuffle` all stand on one random cycle and each takes its neighbour's: none
@@ -174,22 +189,28 @@ def _node_sources(
     return sources
 
 
-def fit(params: Params, tables: Tables, train: Rows, aligned: Aligned) -> Fitted:
+def fit(
+    params: Params, tables: Tables, train: Rows, aligned: Aligned, model: type[TaskModel] = TaskModel
+) -> Fitted:
     """Fit the feature scales and label statistics on the training rows, which `align` gave `aligned` for."""
+    read = model.for_towers(params, train)
     active = params.proxies.standardise
     sentence: dict[Modality, Standardiser] = {
-        m: Standardiser.fit(sentence_features(tables.sentences[m], train, params.proxies.pair_mode), active)
+        m: Standardiser.fit(sentence_features(tables.sentences[m], read, params.proxies.pair_mode), active)
         for m in proxy_modalities(params)
     }
     node: dict[Modality, Standardiser] = {}
     if aligned.nodes is not None:
-        sources = _node_sources(params, tables, train, aligned.nodes)
+        sources = _node_sources(params, tables, read, aligned.nodes)
         for m in proxy_modalities(params):
             used = [np.asarray(v[m])[np.unique(index)] for v, index in sources]
             node[m] = Standardiser.beside([Standardiser.fit(u, active) for u in used])
     inventory = tables.graphs.inventory if tables.graphs is not None else None
     if params.task.family != "regression":
-        return Fitted(inventory, sentence, node)
+        family = family_of(params.task)
+        labels = family.vocabulary(params.task, train)
+        shares = family.shares(params.task, train, labels)
+        return Fitted(inventory, sentence, node, labels=labels, label_shares=shares)
     deviation = float(train.labels.std()) or 1.0
     return Fitted(inventory, sentence, node, float(train.labels.mean()), deviation)
 
@@ -201,23 +222,26 @@ def build_inputs(
     rows: Rows,
     tokenizer: PreTrainedTokenizerBase | None,
     aligned: Aligned | None = None,
+    model: type[TaskModel] = TaskModel,
 ) -> Inputs:
-    """Return the label-free inputs of one split.
+    """Return the label-free inputs of one split, with what else the `model` asks for.
 
     `aligned` is what `align` says of the rows, where it is known already; the tokenizer is not asked then.
     """
     found = align(params, tables, rows, tokenizer) if aligned is None else aligned
     order = rows.text_rows(donors(params, rows, "rows", len(rows)))
+    read = model.for_towers(params, rows)
     proxies: Mapping[Modality, np.ndarray] = {
-        m: fitted.sentence[m](sentence_features(tables.sentences[m], rows, params.proxies.pair_mode))[order]
+        m: fitted.sentence[m](sentence_features(tables.sentences[m], read, params.proxies.pair_mode))[order]
         for m in proxy_modalities(params)
     }
     sources, start = [], dict.fromkeys(proxies, 0)
-    for vectors, index in [] if found.nodes is None else _node_sources(params, tables, rows, found.nodes):
+    for vectors, index in [] if found.nodes is None else _node_sources(params, tables, read, found.nodes):
         scaled = {}
         for m, v in vectors.items():
             scaled[m] = fitted.node[m].part(start[m], start[m] + v.shape[1])(v)
             start[m] += v.shape[1]
         sources.append(NodeFeatures(scaled, index))
     by_sentence = params.proxies.pair_mode == "siamese"
-    return Inputs(rows, found.tokens, proxies, found.nodes, sources, by_sentence=by_sentence)
+    extras = model.extras(params, fitted, tables, rows, found)
+    return Inputs(rows, found.tokens, proxies, found.nodes, sources, by_sentence=by_sentence, extras=extras)

@@ -11,6 +11,8 @@ from pydantic import Field, model_validator
 from mase.modalities import MODALITIES, Modality
 from mase.params.task import DataParams, Frozen, Positive, Share, TaskParams
 
+MIXED = ("classification", "regression", "multiple_choice")  # families with a mixture of predictions
+
 
 class BackboneParams(Frozen):
     """The pre-trained language model."""
@@ -169,6 +171,17 @@ class HeadParams(Frozen):
     dropout: Share = 0.1
 
 
+class GenerationParams(Frozen):
+    """The decoder of a generation task, and how it writes."""
+
+    decoder_layers: Positive = Field(
+        default=2, description="a backbone without a decoder gets one of this many layers, its own lowest ones"
+    )
+    prefix_slots: Positive = Field(default=4, description="k, vectors of the soft prefix of proxies")
+    max_target_length: Positive = Field(default=32, description="tokens of a sentence, its end among them")
+    beams: Positive = Field(default=4, description="sentences kept in the search; 1: greedy")
+
+
 class TrainingParams(Frozen):
     """The M-step's optimiser and its budget."""
 
@@ -201,6 +214,7 @@ class Params(Frozen):
     contrastive: ContrastiveParams = ContrastiveParams()
     m_objective: Literal["fused", "mixture"] = "fused"
     head: HeadParams = HeadParams()
+    generation: GenerationParams = GenerationParams()
     training: TrainingParams = TrainingParams()
     seed: int = 0
 
@@ -225,8 +239,12 @@ class Params(Frozen):
                 f"allocation.floor is {self.allocation.floor}, but {len(self.modalities)} modalities "
                 f"cannot all have more than 1/{len(self.modalities)}"
             )
-        if self.allocation.head == "probe" and self.task.family == "multiple_choice":
-            raise ValueError("allocation.head: probe has no class to learn in multiple choice; use shared")
+        if self.allocation.head == "probe" and self.task.family not in ("classification", "regression"):
+            raise ValueError(
+                f"allocation.head: probe has no class to learn in a {self.task.family} task; use shared"
+            )
+        if self.m_objective == "mixture" and self.task.family not in MIXED:
+            raise ValueError(f"m_objective: mixture is for {', '.join(MIXED)}, not for {self.task.family}")
         if self.m_objective == "mixture" and (self.fusion.proxy_gate, self.fusion.rescale) != (
             "none",
             "none",

@@ -6,10 +6,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from mase.params.vqa import VqaParams
+
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Name = Annotated[str, Field(min_length=1)]
-FileFormat = Literal["tsv", "csv", "jsonl", "parquet"]
+FileFormat = Literal["tsv", "csv", "jsonl", "parquet", "squad", "vqa", "commongen", "coco", "vicomte"]
+FamilyName = Literal["classification", "regression", "multiple_choice", "span", "generation", "cloze", "vqa"]
+
+OBJECT, BLANK = "[object]", "[blank]"  # markers of a template
+MASK = "[MASK]"  # a hidden word in a text, whatever the tokenizer's own token for it
 
 SUFFIXES: dict[str, FileFormat] = {
     ".tsv": "tsv",
@@ -36,7 +42,13 @@ class FileColumns(Frozen):
         default=(),
         description="multiple choice: one column for each choice, in order, or the one that lists them",
     )
-    label: Name = Field(description="the class, the score, or which choice is right")
+    label: Name = Field(
+        description="the class, the score, or which choice is right; of texts to learn hidden words from, "
+        "the text itself (the same column as text_a)"
+    )
+    article: Name | None = Field(
+        default=None, description="probes of objects: what stands before the name in text_a (a, the)"
+    )
 
     @field_validator("choices", mode="before")
     @classmethod
@@ -81,20 +93,35 @@ class FileSource(Frozen):
         default="refuse", description="whether a row without text ends the reading or is a row like others"
     )
     columns: FileColumns
+    dev_format: FileFormat | None = Field(
+        default=None, description="of the development file, where it differs"
+    )
+    dev_columns: FileColumns | None = Field(
+        default=None, description="of the development file, where they differ"
+    )
+    train_annotations: Name | None = Field(
+        default=None, description="format vqa: the file of the answers; null: by the official naming"
+    )
+    dev_annotations: Name | None = Field(default=None, description="of the development file")
     beside: str | None = Field(
         default=None, description="folder of the task's YAML file; set when a task is given by path"
     )
 
     @model_validator(mode="after")
     def _known_formats(self) -> "FileSource":
-        for name in (self.train, self.dev):
-            if name is not None and self.format is None and PurePath(name).suffix.lower() not in SUFFIXES:
+        for name, given in ((self.train, self.format), (self.dev, self.dev_format or self.format)):
+            if name is not None and given is None and PurePath(name).suffix.lower() not in SUFFIXES:
                 raise ValueError(f"format of {name!r} is unknown; set format: tsv, csv, jsonl or parquet")
         return self
 
     def format_of(self, name: str) -> FileFormat:
         """Return the format of one of the files."""
-        return self.format or SUFFIXES[PurePath(name).suffix.lower()]
+        given = self.dev_format or self.format if name == self.dev else self.format
+        return given or SUFFIXES[PurePath(name).suffix.lower()]
+
+    def columns_of(self, name: str) -> FileColumns:
+        """Return the columns of one of the files."""
+        return self.dev_columns or self.columns if name == self.dev else self.columns
 
     @property
     def located(self) -> bool:
@@ -131,7 +158,7 @@ class TaskParams(Frozen):
 
     name: str
     title: str
-    family: Literal["classification", "regression", "multiple_choice"]
+    family: FamilyName
     labels: tuple[str, ...] = Field(
         default=(),
         description="class names as the label column writes them; the class id is the position. "
@@ -143,11 +170,22 @@ class TaskParams(Frozen):
     options: Annotated[int, Field(ge=1, le=26)] = Field(
         default=1, description="multiple choice: how many choices every question has"
     )
+    templates: tuple[Name, ...] = Field(
+        default=(),
+        description="probes of objects: sentences with [object] where its name stands. Cloze: one or more, "
+        "with [blank] after a space where a label is asked for, each asked of every object. "
+        "Classification: one, the text that stands for the object",
+    )
+    doc_stride: Positive = Field(
+        default=128,
+        description="span: tokens that two neighbouring windows of a context share, at most a third of a window",
+    )
     metrics: tuple[str, ...]
     main_metric: str = Field(description="the metric that a table cell shows")
     files: FileSource | None = None
     hub: HubSource | None = None
     embedded: str | None = Field(default=None, description="name of a generator in mase.data.embedded")
+    vqa: VqaParams | None = Field(default=None, description="visual question answering only")
     note: str = ""
 
     @field_validator("labels", mode="before")
@@ -164,8 +202,8 @@ class TaskParams(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> "TaskParams":
-        if self.family == "classification" and len(self.labels) < 2:
-            raise ValueError("a classification task needs at least two labels")
+        if self.family in ("classification", "cloze") and len(self.labels) < 2:
+            raise ValueError(f"a {self.family} task needs at least two labels")
         if len(set(self.labels)) < len(self.labels):
             raise ValueError("labels names a class twice")
         if self.family == "regression" and self.label_range is None:
@@ -173,7 +211,25 @@ class TaskParams(Frozen):
         if self.main_metric not in self.metrics:
             raise ValueError(f"main_metric {self.main_metric!r} is not one of metrics {list(self.metrics)}")
         self._check_options()
+        self._check_templates()
+        if self.vqa is not None and self.family != "vqa":
+            raise ValueError(f"vqa: is for vqa tasks; this one is {self.family}")
         return self
+
+    def _check_templates(self) -> None:
+        if self.family not in ("cloze", "classification") and self.templates:
+            raise ValueError(f"templates are for cloze and classification tasks; this one is {self.family}")
+        if self.family == "cloze" and not self.templates:
+            raise ValueError("a cloze task needs templates, sentences with [object] and [blank]")
+        if self.family == "classification" and len(self.templates) > 1:
+            raise ValueError("a classification task takes one template, the text that stands for the object")
+        blanks = 1 if self.family == "cloze" else 0
+        for template in self.templates:
+            if template.count(OBJECT) < 1 or template.count(BLANK) != blanks or MASK in template:
+                wanted = f"[object] and {'[blank] once' if blanks else 'no [blank]'}"
+                raise ValueError(f"template {template!r} needs {wanted}")
+            if blanks and f" {BLANK}" not in template:
+                raise ValueError(f"template {template!r}: a space must stand before [blank]")
 
     def _check_options(self) -> None:
         chooses = self.family == "multiple_choice"
@@ -227,6 +283,20 @@ class DataParams(Frozen):
     split_seed: int = Field(
         default=0, description="the same for every seed of a cell, so that rows are paired"
     )
+    folds: Annotated[int, Field(ge=2)] | None = Field(
+        default=None,
+        description="cross-validation: cut the training file into so many folds, by group and stratified "
+        "like every split; fold takes the place of internal_test and of the development rows",
+    )
+    fold: Annotated[int, Field(ge=0)] = Field(default=0, description="which fold is evaluated on, from 0")
+
+    @model_validator(mode="after")
+    def _fold_exists(self) -> "DataParams":
+        if self.fold >= (self.folds or 1):
+            raise ValueError(f"fold {self.fold} is not one of folds ({self.folds}), counted from 0")
+        if self.folds is not None and self.evaluate_on == "internal_test":
+            raise ValueError("with folds there is no internal_test; evaluate_on: dev is the fold")
+        return self
 
     @model_validator(mode="after")
     def _subset_of_something(self) -> "DataParams":

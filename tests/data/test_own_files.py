@@ -196,7 +196,10 @@ def test_the_development_share_follows_the_split_seed(tmp_path: Path) -> None:
     [
         ({"dev_share": 0}, "files.dev_share: Input should be greater than 0"),
         ({"dev_share": 1.0}, "files.dev_share: Input should be less than 1"),
-        ({"format": "xlsx"}, "files.format: Input should be 'tsv', 'csv', 'jsonl' or 'parquet'"),
+        (
+            {"format": "xlsx"},
+            "files.format: Input should be 'tsv', 'csv', 'jsonl', 'parquet', 'squad'",
+        ),
         ({"empty_texts": "drop"}, "files.empty_texts: Input should be 'refuse' or 'keep'"),
         (
             {"columns": {"text_a": "", "label": "stars"}},

@@ -9,10 +9,9 @@ import torch
 
 from mase.em.estep import SliceOutput, answers, e_step, log_likelihood
 from mase.em.mstep import m_step_losses
-from mase.model.build import build_model
-from mase.model.inference import predict_logits
+from mase.methods import build_model
 from mase.model.mase import MaseModel
-from tests.planted import plant, planted_params
+from tests.planted import plant, planted_params, predict_logits
 
 
 def regression_model(*overrides: str, preset: str | None = None) -> MaseModel:

@@ -8,9 +8,8 @@ import torch
 
 from mase.em.loop import Iteration, Trainer
 from mase.errors import CheckpointFormatError, TrainingError
-from mase.model.build import build_model
-from mase.model.inference import predict_logits
-from tests.planted import plant, planted_params, trained
+from mase.methods import build_model
+from tests.planted import plant, planted_params, predict_logits, trained
 
 
 def test_the_first_e_step_stores_uniform_and_the_last_block_s_weights_stay():

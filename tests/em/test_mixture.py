@@ -12,12 +12,11 @@ from torch import Tensor
 from mase.em import estep
 from mase.em.estep import EStep, Labelled, e_step, store
 from mase.em.losses import log_likelihoods, responsibilities
+from mase.methods import build_model
 from mase.model.batch import Batch
-from mase.model.build import build_model
-from mase.model.inference import predict_logits
 from mase.model.mase import MaseModel
 from mase.params import Params
-from tests.planted import plant, planted_params, trained
+from tests.planted import plant, planted_params, predict_logits, trained
 
 
 def em_params(*overrides: str) -> Params:

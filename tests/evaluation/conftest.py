@@ -15,6 +15,7 @@ from mase.evaluation.plan import Cell
 from mase.params import Params, load_params
 
 Predict = Callable[[int], np.ndarray]  # seed -> predictions
+Numbers = Callable[[int], dict[str, np.ndarray]]  # seed -> further columns
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Study:
     def add(
         self,
         row: str,
-        task: str,
+        column: str,
         labels: np.ndarray,
         predict: Predict | None,
         *,
@@ -55,26 +56,36 @@ class Study:
         ids: Sequence[str] | None = None,
         profile: str = "smoke",
         overrides: Sequence[str] = (),
+        folds: int = 1,
+        numbers: Numbers | None = None,
     ) -> None:
-        """Add a cell; `predict` None is a row without units, `done` limits which seeds have a result."""
-        units = []
-        for seed in seeds:
-            if predict is None:
-                break
-            params = load_params(task, profile=profile, overrides=overrides, seed=seed)
-            unit = FakeUnit(params, f"{row}/{task}/{seed}", digest_of([row, task, seed]))
-            units.append(unit)
-            if done is None or seed in done:
-                self.results[unit.digest] = FakeResult(self._write(unit, labels, predict(seed), ids))
-        self.cells.append(Cell(row, task, tuple(units)))
+        """Add a cell; columns of one task share their units.
 
-    def _write(
-        self, unit: FakeUnit, labels: np.ndarray, predictions: np.ndarray, ids: Sequence[str] | None
-    ) -> Path:
+        Args:
+            predict: None is a row without units.
+            done: which seeds have a result.
+            folds: example i is predicted by the unit of fold i % folds.
+            numbers: seed -> further columns of the predictions.
+        """
+        units, task = [], column.partition(":")[0]
+        for seed in seeds if predict is not None else ():
+            for fold in range(folds):
+                folded = [f"data.folds={folds}", f"data.fold={fold}"] if folds > 1 else []
+                params = load_params(task, profile=profile, overrides=[*overrides, *folded], seed=seed)
+                units.append(FakeUnit(params, f"{row}/{task}/{seed}", digest_of([row, task, seed, fold])))
+        self.cells.append(Cell(row, column, tuple(units)))
+        for unit in units:
+            seed, fold = unit.params.seed, unit.params.data.fold
+            if (done is not None and seed not in done) or unit.digest in self.results:
+                continue
+            names = ids or [f"dev-{i}" for i in range(len(labels))]
+            frame = pd.DataFrame({"id": names, "label": labels, "prediction": predict(seed)})
+            frame = frame.assign(**({} if numbers is None else numbers(seed)))
+            self.results[unit.digest] = FakeResult(self._write(unit, frame.iloc[fold::folds]))
+
+    def _write(self, unit: FakeUnit, frame: pd.DataFrame) -> Path:
         folder = self.root / unit.digest
         folder.mkdir(parents=True)
-        names = ids or [f"dev-{i}" for i in range(len(labels))]
-        frame = pd.DataFrame({"id": names, "label": labels, "prediction": predictions})
         frame.sample(frac=1.0, random_state=unit.params.seed).to_parquet(folder / "predictions.parquet")
         return folder
 

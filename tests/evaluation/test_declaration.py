@@ -30,6 +30,12 @@ ROW = content()["rows"][0]
         ({"rows": [ROW, {"label": "B", "group": "method", "available": False}]}, "note must say why"),
         ({"rows": [ROW | {"paper": {"BERT": {"looks": 1.0}}}]}, "not in quoted"),
         ({"quoted": ["BERT"], "rows": [ROW | {"paper": {"BERT": {"lo": 1.0}}}]}, "unknown columns"),
+        ({"averages": {"mine": ["sounds"]}}, "'mine' must have distinct columns"),
+        ({"averages": {"mine": ["looks", "looks"]}}, "'mine' must have distinct columns"),
+        ({"averages": {"looks": ["looks"]}}, "like an average"),
+        ({"titles": {"sounds": "S"}}, "titles names 'sounds'; there is: looks"),
+        ({"folds": {"sounds": 5}}, "folds names 'sounds'; there is: looks"),
+        ({"folds": {"looks": 1}}, "greater than or equal to 2"),
         ({"row": []}, "did you mean 'rows'"),
     ],
 )

@@ -4,9 +4,9 @@ from typing import Any, cast
 
 import pytest
 
-from mase.errors import ParamsError
+from mase.errors import DataError, ParamsError
 from mase.evaluation.declaration import TableParams, load_table
-from mase.evaluation.plan import Cell, plan, shown_columns, unique_units, work
+from mase.evaluation.plan import Cell, plan, shown_columns, unique_units, with_data, work
 from mase.units import Unit
 
 
@@ -70,6 +70,56 @@ def test_a_rows_own_backbone_wins(declare: Callable[..., TableParams]) -> None:
     first, second = plan(table, profile="demo", backbone="minilm", seeds=[0])
     assert first.units[0].params.backbone.source == "random"
     assert second.units[0].params.backbone.source == "package"
+
+
+def test_columns_of_one_task_have_the_same_units(declare: Callable[..., TableParams]) -> None:
+    table = declare(["mrpc", "mrpc:accuracy", "sst2"], [{"label": "A", "group": "reference"}])
+    settings = {"profile": "local", "seeds": [0, 1], "overrides": ["data.dir=nowhere"]}
+    main, accuracy, other = plan(table, **settings)
+    assert main.units == accuracy.units
+    assert (accuracy.column, accuracy.units[0].label) == ("mrpc:accuracy", "A / mrpc / seed 0")
+    assert other.units[0].params.task.name == "sst2"
+    assert shown_columns(table, ["mrpc"]) == ["mrpc", "mrpc:accuracy"]
+    assert shown_columns(table, ["mrpc:accuracy"]) == ["mrpc:accuracy"]
+
+
+def test_a_folded_task_has_a_unit_for_each_seed_and_fold(declare: Callable[..., TableParams]) -> None:
+    table = declare(["looks", "says"], [{"label": "A", "group": "reference"}], folds={"looks": 3})
+    looks, says = plan(table, profile="smoke", seeds=[0, 1])
+    assert [(u.params.seed, u.params.data.folds, u.params.data.fold) for u in looks.units] == [
+        (0, 3, 0), (0, 3, 1), (0, 3, 2), (1, 3, 0), (1, 3, 1), (1, 3, 2),
+    ]  # fmt: skip
+    assert looks.units[1].label == "A / looks / seed 0 / fold 1"
+    assert [len(units) for units in looks.seeds().values()] == [3, 3]
+    assert [unit.params.data.folds for unit in says.units] == [None, None]
+
+
+def test_overrides_of_the_table_lie_under_those_of_a_row(declare: Callable[..., TableParams]) -> None:
+    rows = [
+        {"label": "A", "group": "reference"},
+        {"label": "B", "overrides": ("data.fraction=0.5",)},
+    ]
+    table = declare(["looks"], rows, overrides=("data.fraction=0.1", "data.split_seed=3"))
+    first, second = plan(table, profile="smoke", seeds=[0])
+    assert (first.units[0].params.data.fraction, second.units[0].params.data.fraction) == (0.1, 0.5)
+    assert second.units[0].params.data.split_seed == 3
+
+
+class Unreadable:
+    """A unit whose data are not there."""
+
+    @property
+    def digest(self) -> str:
+        raise DataError("no file\n  put it there")
+
+
+def test_a_cell_without_data_says_why_and_leaves_the_others() -> None:
+    lost = Cell("A", "sounds", cast(tuple[Unit, ...], (Unreadable(),)))
+    kept, without = with_data([cell("A", "u"), lost])
+    assert kept == cell("A", "u")
+    assert (without.units, without.reason) == ((), "no file\n  put it there")
+    with pytest.raises(DataError, match="no file"):
+        with_data([lost, Cell("B", "looks", ())])
 
 
 def cell(row: str, *digests: str) -> Cell:

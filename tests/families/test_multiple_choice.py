@@ -12,11 +12,11 @@ import yaml
 from mase.em.estep import answers
 from mase.errors import DataError, ParamsError
 from mase.model.heads import Head
-from mase.model.inference import predict_logits
 from mase.params import HeadParams, Params, load_params
 from mase.prediction import Predictor
 from mase.training import assemble
 from mase.units import Unit, train
+from tests.planted import predict_logits
 
 PLACES = ["shop", "park", "house at the lake", "long grey street behind the station"]
 THINGS = ["bell", "dog", "lamp", "bus", "apple", "cat", "boat", "train"]

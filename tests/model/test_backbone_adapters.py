@@ -10,15 +10,15 @@ from pydantic import ValidationError
 from mase.data import Rows
 from mase.em.checkpoint import learned_state, restore_learned_state
 from mase.errors import ParamsError
+from mase.methods import build_model, trainable_parameters
 from mase.model.adapters import is_adapter, lora_targets
 from mase.model.backbone import Backbone, load_tokenizer
-from mase.model.build import build_model, trainable_parameters
 from mase.model.cutting import LAYOUTS
 from mase.model.frozen import cache_frozen_states
 from mase.model.inputs import Inputs
-from mase.model.pretrained import load_pretrained, save_pretrained
 from mase.model.tokens import tokenise
 from mase.params import BackboneParams
+from mase.pretrained import load_pretrained, save_pretrained
 from tests.planted import plant, planted_params
 from tests.tiny_backbones import FAMILIES
 

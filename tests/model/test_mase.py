@@ -11,16 +11,15 @@ from mase import seeds
 from mase.baselines.text_only import TextOnly
 from mase.data import Rows
 from mase.em.loop import Trainer
+from mase.methods import build_model, trainable_parameters
 from mase.model.backbone import Backbone
 from mase.model.batch import Batch, GraphBatch
-from mase.model.build import build_model, trainable_parameters
 from mase.model.fusion import WeightedSum
 from mase.model.heads import Head
-from mase.model.inference import predict_logits
 from mase.model.mase import MaseModel
 from mase.params import FusionParams, load_params
 from mase.training import assemble
-from tests.planted import plant, planted_params
+from tests.planted import plant, planted_params, predict_logits
 
 
 def smoke(*overrides, overlays=("methods/mase",), preset=None, task="looks"):
@@ -46,7 +45,7 @@ def test_text_alone_is_the_text_only_model_bit_for_bit():
 
     seeds.seed_everything(seeds.derive(params.seed, "initialisation"))
     backbone = Backbone(params.backbone)
-    twin = TextOnly(backbone, Head(backbone.width, 2, params.head))
+    twin = TextOnly(params.task, backbone, Head(backbone.width, 2, params.head))
     Trainer(params, twin, planted.train, planted.estimation, digest="twin").run()
     assert torch.equal(
         predict_logits(ours, planted.test.inputs, 32), predict_logits(twin, planted.test.inputs, 32)

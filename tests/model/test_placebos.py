@@ -8,9 +8,8 @@ import torch
 
 from mase.data import Rows
 from mase.errors import ParamsError
+from mase.methods import build_model, trainable_parameters
 from mase.model.backbone import load_tokenizer
-from mase.model.build import build_model, trainable_parameters
-from mase.model.inference import predict_logits
 from mase.model.inputs import Inputs
 from mase.model.mase import MaseModel
 from mase.model.preparation import (
@@ -24,9 +23,10 @@ from mase.model.preparation import (
     parse_all,
     proxy_modalities,
 )
-from mase.model.pretrained import load_pretrained, predict_texts, save_pretrained
 from mase.params import Params, load_params
+from mase.pretrained import load_pretrained, predict_texts, save_pretrained
 from mase.training import assemble
+from tests.planted import predict_logits
 
 SHUFFLED = ("methods/mase", "controls/shuffled")
 MATCHED = ("methods/mase", "controls/matched_head")
@@ -149,7 +149,7 @@ def test_a_saved_model_predicts_with_the_random_towers_of_its_seed(tmp_path):
             parameter.add_(0.02)  # opens the gates
     save_pretrained(tmp_path, run.model, params, run.fitted, run.tokenizer)
     found, loaded = load_pretrained(tmp_path)
-    told = predict_texts(found, loaded, run.data.evaluation.texts_a)["logits"]
+    told = predict_texts(found, loaded, run.data.evaluation.texts_a)["predicted"]["logits"]
     assert np.allclose(told, predict_logits(run.model, run.evaluation, 16).numpy(), atol=1e-4)
 
 

@@ -6,9 +6,9 @@ import torch
 
 from mase.data import Rows
 from mase.em.mstep import m_step_losses
+from mase.methods import build_model
 from mase.model import preparation
 from mase.model.backbone import Backbone, load_tokenizer
-from mase.model.build import build_model
 from mase.model.frozen import cache_frozen_states
 from mase.model.heads import Head, hidden_width_for
 from mase.model.inputs import Inputs

@@ -1,217 +1,94 @@
-"""SQuAD v2.0: exact match, F1, the answerable and unanswerable parts, and the best thresholds.
+"""Span: the official numbers of SQuAD v2.0 as means and thresholds over columns of the predictions.
 
-Everything equals the official script `evaluate-v2.0.py` (Rajpurkar et al. 2018), but as shares in
-[0, 1] where it prints percent. Its quirks are kept:
-
-- Only ASCII punctuation is dropped: curly quotes and dashes stay and cost the match.
-- An answerable question whose gold answers are all empty once normalised ("the") counts as HasAns,
-  and only the empty answer is right.
-- The main numbers replace a prediction by "no answer" where its probability is *above* the threshold
-  (1.0 by default, so never for probabilities); the search for the best threshold starts again from the
-  raw predictions.
-- That search walks the questions in order of no-answer probability, ties in the order of `na_probs`,
-  and may stop inside a group of ties, at a score that no threshold reaches.
-- In that search an unanswerable question is lost if its predicted *text* is not empty, even where that
-  text is empty once normalised.
-
-The script also draws precision-recall curves if it is asked for images; those are left out.
+The label says whether the data set gives an answer. Of every question, `mase.families.span` writes how
+good its answer is (`exact`, `f1`, "no answer" where that scored higher), the same of its best span whether
+it was given or not (`raw_exact`, `raw_f1`, and `answered` where that is any text), and `no_answer_score`,
+above 0 where no answer scored higher. `mase.evaluation.metrics.squad` has the script's own arithmetic, and
+the numbers here equal it: with the threshold 0, and searched for the best one.
 """
 
-import re
-import string
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from mase.evaluation.metrics.means import resampled_mean, resampled_ratio
-from mase.evaluation.metrics.metric import ROWS_PER_BLOCK
+from mase.evaluation.metrics.metric import ROWS_PER_BLOCK, Metric
+from mase.evaluation.metrics.squad import gains
 
-THRESHOLD = 1.0
-_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
-_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
-
-
-def normalise_answer(text: str) -> str:
-    """Lower a text, drop ASCII punctuation, then whole-word articles, then surplus white space."""
-    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split())
+Members = Callable[[np.ndarray], Bool[np.ndarray, "n"]]
 
 
-def exact_match(gold: str, predicted: str) -> float:
-    """Return 1 if both texts are equal once normalised, else 0."""
-    return float(normalise_answer(gold) == normalise_answer(predicted))
+def _answerable(labels: np.ndarray) -> Bool[np.ndarray, "n"]:
+    return labels > 0
 
 
-def token_f1(gold: str, predicted: str) -> float:
-    """Return F1 = 2PR / (P + R) over the bags of normalised tokens, in [0, 1].
-
-    If either bag is empty, the score is 1 if both are and 0 otherwise.
-    """
-    gold_tokens, tokens = normalise_answer(gold).split(), normalise_answer(predicted).split()
-    if not gold_tokens or not tokens:
-        return float(gold_tokens == tokens)
-    same = (Counter(gold_tokens) & Counter(tokens)).total()
-    if same == 0:
-        return 0.0
-    precision, recall = same / len(tokens), same / len(gold_tokens)
-    return 2 * precision * recall / (precision + recall)
+def _unanswerable(labels: np.ndarray) -> Bool[np.ndarray, "n"]:
+    return labels == 0
 
 
-@dataclass(frozen=True)
-class SpanScores:
-    """The scores of each question, in the order of the gold answers.
-
-    Attributes:
-        exact: the best exact match over the gold answers, 0 or 1, thresholded.
-        f1: the best F1 over the gold answers, thresholded.
-        has_answer: whether the data set gives an answer.
-        raw_exact: `exact` before the threshold.
-        raw_f1: `f1` before the threshold.
-        answered: whether the predicted text is not empty.
-        order: the questions by rising no-answer probability; None without these.
-        probability: the no-answer probability of each question; None without these.
-    """
-
-    exact: Float[np.ndarray, "n"]
-    f1: Float[np.ndarray, "n"]
-    has_answer: Bool[np.ndarray, "n"]
-    raw_exact: Float[np.ndarray, "n"]
-    raw_f1: Float[np.ndarray, "n"]
-    answered: Bool[np.ndarray, "n"]
-    order: Int[np.ndarray, "n"] | None = None
-    probability: Float[np.ndarray, "n"] | None = None
-
-
-def span_scores(
-    gold: Mapping[str, Sequence[str]],
-    predictions: Mapping[str, str],
-    na_probs: Mapping[str, float] | None = None,
-    *,
-    threshold: float = THRESHOLD,
-) -> SpanScores:
-    """Score predicted texts question by question.
-
-    Args:
-        gold: the gold answers by question id; none for an unanswerable question.
-        predictions: the predicted text by question id, "" for no answer.
-        na_probs: how probable it is that there is no answer, by question id. Score differences do
-            as well, on their own scale, with a `threshold` on that scale.
-        threshold: above it a prediction counts as "no answer".
-
-    Raises:
-        ValueError: if there is no question, or one has no prediction or probability (the script
-            warns and then fails, or fails).
-    """
-    for name, given in (("prediction", predictions), ("no-answer probability", na_probs)):
-        missing = [] if given is None else [question for question in gold if question not in given]
-        if missing or not gold:
-            raise ValueError(f"{len(missing)} of {len(gold)} questions have no {name}: {missing[:3]}")
-    exact = _best_over_gold(exact_match, gold, predictions)
-    f1 = _best_over_gold(token_f1, gold, predictions)
-    has_answer = np.array([bool(answers) for answers in gold.values()])
-    answered = np.array([bool(predictions[question]) for question in gold])
-    if na_probs is None:
-        return SpanScores(exact, f1, has_answer, exact, f1, answered)
-    probability = np.array([na_probs[question] for question in gold], dtype=np.float64)
-    dropped, right = probability > threshold, (~has_answer).astype(np.float64)
-    places = {question: place for place, question in enumerate(gold)}
-    order = np.array([places[q] for q in sorted(na_probs, key=na_probs.__getitem__) if q in places])
-    return SpanScores(
-        np.where(dropped, right, exact),
-        np.where(dropped, right, f1),
-        has_answer,
-        exact,
-        f1,
-        answered,
-        order,
-        probability,
+def _mean(name: str, column: str) -> Metric:
+    """Return the mean of a column over all questions."""
+    return Metric(
+        name,
+        "span",
+        lambda _, scores: float(scores.mean()),
+        lambda _, scores, counts: resampled_mean(scores, counts),
+        lambda _, scores: scores,
+        (column,),
     )
 
 
-def score(
-    gold: Mapping[str, Sequence[str]],
-    predictions: Mapping[str, str],
-    na_probs: Mapping[str, float] | None = None,
-    *,
-    threshold: float = THRESHOLD,
-) -> dict[str, float]:
-    """Return the official script's numbers under its names; the arguments are those of `span_scores`.
+def _mean_of(name: str, column: str, members: Members) -> Metric:
+    """Return the mean of a column over some questions; 0 where there are none."""
 
-    Returns:
-        `exact` and `f1` in [0, 1], the same with `HasAns_` and `NoAns_` in front where there are
-        such questions, their sizes `total`, `HasAns_total`, `NoAns_total`; with `na_probs` also
-        `best_exact`, `best_exact_thresh`, `best_f1` and `best_f1_thresh`, the threshold in the
-        units of `na_probs` (0.0 where answering nothing is best).
-    """
-    scores = span_scores(gold, predictions, na_probs, threshold=threshold)
-    groups = {"": np.ones_like(scores.has_answer), "HasAns_": scores.has_answer, "NoAns_": ~scores.has_answer}
-    values: dict[str, float] = {}
-    for prefix, members in groups.items():
-        if members.any():
-            values[f"{prefix}exact"] = float(scores.exact[members].mean())
-            values[f"{prefix}f1"] = float(scores.f1[members].mean())
-            values[f"{prefix}total"] = float(members.sum())
-    if na_probs is not None:
-        for name, raw in (("best_exact", scores.raw_exact), ("best_f1", scores.raw_f1)):
-            values[name], values[f"{name}_thresh"] = best_threshold(scores, raw)
-    return values
+    def value(labels: np.ndarray, scores: Float[np.ndarray, "n"]) -> float:
+        return float(scores[members(labels)].mean()) if members(labels).any() else 0.0
+
+    def resampled(
+        labels: np.ndarray, scores: Float[np.ndarray, "S n"], counts: UInt8[np.ndarray, "R n"]
+    ) -> Float[np.ndarray, "R S"]:
+        return resampled_ratio(scores * members(labels), members(labels), counts)
+
+    return Metric(name, "span", value, resampled, columns=(column,))
 
 
-def best_threshold(scores: SpanScores, raw: Float[np.ndarray, "n"]) -> tuple[float, float]:
-    """Return the best score over thresholds on the no-answer probability, and that threshold.
+def _best(name: str, column: str) -> Metric:
+    """Return the best mean over thresholds on `no_answer_score`, searched anew in every resample."""
 
-    Start with no answer everywhere, which the unanswerable questions get right; then answer one
-    question after the other. The first of equal maxima is taken.
-    """
-    order, probability = _ranked(scores)
-    running = np.cumsum([float((~scores.has_answer).sum()), *_gains(scores, raw)[order]])
-    at = int(running.argmax())
-    return float(running[at]) / raw.size, float(probability[order[at - 1]]) if at else 0.0
+    def value(labels: np.ndarray, columns: Float[np.ndarray, "n 3"]) -> float:
+        return float(_best_means(labels, columns, np.ones((1, len(labels))))[0])
+
+    def resampled(
+        labels: np.ndarray, columns: Float[np.ndarray, "S n 3"], counts: UInt8[np.ndarray, "R n"]
+    ) -> Float[np.ndarray, "R S"]:
+        return np.stack([_best_means(labels, seed, counts) for seed in columns], axis=1)
+
+    return Metric(name, "span", value, resampled, columns=(column, "answered", "no_answer_score"))
 
 
-def resampled_best(
-    scores: SpanScores, raw: Float[np.ndarray, "n"], counts: UInt8[np.ndarray, "R n"]
+def _best_means(
+    labels: np.ndarray, columns: Float[np.ndarray, "n 3"], counts: Float[np.ndarray, "R n"]
 ) -> Float[np.ndarray, "R"]:
-    """Return the best score over thresholds on each resample, the threshold searched anew in each."""
-    order, _ = _ranked(scores)
-    gains, nothing = _gains(scores, raw)[order], (~scores.has_answer).astype(np.float64)
+    """Return the best mean of each resample; questions of one score are taken in their order, as they are."""
+    raw, answered, score = columns.T
+    order = np.argsort(score, kind="stable")
+    gained = gains(raw, _answerable(labels), answered > 0)[order]
+    nothing = _unanswerable(labels).astype(np.float64)
     blocks = []
     for at in range(0, len(counts), ROWS_PER_BLOCK):
         block = counts[at : at + ROWS_PER_BLOCK].astype(np.float64)
-        highest = (block[:, order] * gains).cumsum(axis=1).max(axis=1)
+        highest = (block[:, order] * gained).cumsum(axis=1).max(axis=1)
         blocks.append(block @ nothing + np.maximum(highest, 0.0))
-    return np.concatenate(blocks) / raw.size
+    return np.concatenate(blocks) / len(labels)
 
 
-def resampled_spans(
-    values: Float[np.ndarray, "S n"],
-    counts: UInt8[np.ndarray, "R n"],
-    members: Bool[np.ndarray, "n"] | None = None,
-) -> Float[np.ndarray, "R S"]:
-    """Return mean `exact` or `f1` of each seed on each resample, of all questions or of some."""
-    if members is None:
-        return resampled_mean(values, counts)
-    return resampled_ratio(values * members, members, counts)
-
-
-def _best_over_gold(
-    compare: Callable[[str, str], float], gold: Mapping[str, Sequence[str]], predictions: Mapping[str, str]
-) -> Float[np.ndarray, "n"]:
-    best = []
-    for question, answers in gold.items():
-        kept = [answer for answer in answers if normalise_answer(answer)] or [""]
-        best.append(max(compare(answer, predictions[question]) for answer in kept))
-    return np.array(best)
-
-
-def _gains(scores: SpanScores, raw: np.ndarray) -> np.ndarray:
-    """Return what answering a question adds to the score of leaving it unanswered."""
-    return np.where(scores.has_answer, raw, -scores.answered.astype(np.float64))
-
-
-def _ranked(scores: SpanScores) -> tuple[np.ndarray, np.ndarray]:
-    if scores.order is None or scores.probability is None:
-        raise ValueError("the best threshold needs no-answer probabilities")
-    return scores.order, scores.probability
+METRICS = (
+    _mean("exact", "exact"),
+    _mean("f1", "f1"),
+    _mean_of("has_answer_exact", "exact", _answerable),
+    _mean_of("has_answer_f1", "f1", _answerable),
+    _mean_of("no_answer_accuracy", "exact", _unanswerable),
+    _best("best_exact", "raw_exact"),
+    _best("best_f1", "raw_f1"),
+)

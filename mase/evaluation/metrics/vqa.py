@@ -28,6 +28,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from mase.evaluation.metrics.means import resampled_mean, resampled_ratio
+from mase.evaluation.metrics.metric import Metric
 
 ENOUGH = 3
 """So many other people with the same answer make it fully right."""
@@ -150,3 +151,36 @@ def _members(types: Sequence[str]) -> dict[str, Bool[np.ndarray, "n"]]:
 
 def _one_line(text: str) -> str:
     return text.replace("\n", " ").replace("\t", " ").strip()
+
+
+TYPE_COLUMNS = {"yes/no": "yes_no", "number": "number", "other": "other"}
+"""Columns of the predictions that are 1 for questions of an answer type, 0 for others."""
+
+
+def _mean(labels: np.ndarray, accuracy: Float[np.ndarray, "n"]) -> float:
+    return float(accuracy.mean())
+
+
+def _resampled(labels: np.ndarray, accuracy: Float[np.ndarray, "S n"], counts: np.ndarray) -> np.ndarray:
+    return resampled_mean(accuracy, counts)
+
+
+def _mean_of_type(labels: np.ndarray, columns: Float[np.ndarray, "n 2"]) -> float:
+    """Return the mean accuracy of the questions of a type; 0 where there are none."""
+    members = columns[:, 1].sum()
+    return float((columns[:, 0] * columns[:, 1]).sum() / members) if members else 0.0
+
+
+def _resampled_of_type(
+    labels: np.ndarray, columns: Float[np.ndarray, "S n 2"], counts: np.ndarray
+) -> np.ndarray:
+    return resampled_ratio(columns[..., 0] * columns[..., 1], columns[0, :, 1], counts)
+
+
+METRICS = (
+    Metric("vqa_accuracy", "vqa", _mean, _resampled, lambda _, accuracy: accuracy, ("vqa_accuracy",)),
+    *(
+        Metric(name, "vqa", _mean_of_type, _resampled_of_type, columns=("vqa_accuracy", name))
+        for name in TYPE_COLUMNS.values()
+    ),
+)

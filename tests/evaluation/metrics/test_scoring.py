@@ -1,15 +1,21 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score
 
-from mase.errors import ParamsError, TrainingError
-from mase.evaluation.metrics import constant_predictions, majority, metric_named, score
+from mase.errors import ArtifactError, ParamsError, TrainingError
+from mase.evaluation.metrics import best_constant, constant_predictions, metric_named
+from mase.evaluation.metrics import score as score_frame
 from mase.evaluation.metrics.metric import Metric
 from mase.evaluation.metrics.scoring import REGISTRY
 from mase.params import TaskParams
+
+
+def score(task: TaskParams, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
+    return score_frame(task, pd.DataFrame({"label": labels, "prediction": predictions}))
 
 
 def binary(*metrics: str) -> TaskParams:
@@ -76,18 +82,24 @@ def test_a_constant_class_is_flagged_and_f1_of_no_positive_is_zero() -> None:
     assert not constant_predictions(np.array([1.0, 1.001]))
 
 
-def test_majority_is_the_best_constant_for_the_main_metric() -> None:
+def constant_score(task: TaskParams, labels: np.ndarray) -> float:
+    metric = metric_named(task, task.main_metric)
+    constant = best_constant(task, pd.DataFrame({"label": labels}), metric)
+    assert constant is not None
+    return metric.value(labels, constant)
+
+
+def test_the_best_constant_is_the_best_one_for_the_metric() -> None:
     labels = np.array([0] * 6 + [1] * 4)
-    assert majority(binary("accuracy"), labels)["accuracy"] == pytest.approx(0.6)
+    assert constant_score(binary("accuracy"), labels) == pytest.approx(0.6)
     # All positive: accuracy 0.4, F1 8/14; better than all negative (0.6 and 0).
-    assert majority(binary(), labels)["acc_and_f1"] == pytest.approx((0.4 + 8 / 14) / 2)
-    assert majority(REGRESSION, np.array([1.0, 2.0, 5.0]))["pearson_spearman"] == 0.0
+    assert constant_score(binary(), labels) == pytest.approx((0.4 + 8 / 14) / 2)
+    assert constant_score(REGRESSION, np.array([1.0, 2.0, 5.0])) == 0.0
 
 
 @pytest.mark.parametrize(
     ("labels", "predictions", "problem"),
     [
-        ([0, 1], [0], "2 labels but 1"),
         ([0, 1], [0, 2], "class ids"),
         ([], [], "n > 0"),
         ([0, 1], [0.5, 1], "class ids"),
@@ -122,7 +134,10 @@ def example_of(metric: Metric, rng: np.random.Generator, size: int) -> tuple[np.
     return np.round(rng.random(size) * 5), predictions
 
 
-@pytest.mark.parametrize("metric", REGISTRY.values(), ids=list(REGISTRY))
+SINGLE = [m for m in REGISTRY.values() if m.family in ("classification", "regression")]
+
+
+@pytest.mark.parametrize("metric", SINGLE, ids=lambda metric: metric.name)
 @settings(max_examples=12)
 @given(seed=st.integers(0, 10_000), size=st.integers(2, 25))
 def test_the_resampled_metric_equals_the_metric_of_each_resample(
@@ -140,7 +155,61 @@ def test_the_resampled_metric_equals_the_metric_of_each_resample(
 def test_per_example_scores_average_to_the_metric() -> None:
     rng = np.random.default_rng(0)
     labels, predictions = rng.integers(2, size=40), rng.integers(2, size=(3, 40))
-    metric = REGISTRY["accuracy"]
+    metric = REGISTRY["classification", "accuracy"]
     assert metric.per_example is not None
     expected = [metric.value(labels, row) for row in predictions]
     np.testing.assert_allclose(metric.per_example(labels, predictions).mean(axis=1), expected)
+
+
+def first_over_second(labels: np.ndarray, columns: np.ndarray) -> float:
+    return float(columns[:, 0].sum() / columns[:, 1].sum())
+
+
+def no_value(*arrays: np.ndarray) -> np.ndarray:
+    raise NotImplementedError
+
+
+SPAN = TaskParams.model_construct(name="s", family="span", labels=(), metrics=("ratio",), main_metric="ratio")
+RATIO = Metric("ratio", "span", first_over_second, no_value, columns=("hits", "asked"))
+FRAME = pd.DataFrame(
+    {"label": [0, 0, 0], "prediction": ["a", "", "b"], "hits": [1.0, 0.0, 0.5], "asked": [1, 1, 1]}
+)
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(REGISTRY, ("span", "ratio"), RATIO)
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_metric_reads_the_columns_that_it_names() -> None:
+    assert score_frame(SPAN, FRAME) == {"ratio": 0.5, "constant_predictions": 0.0}
+    assert score_frame(SPAN, FRAME.assign(prediction="a"))["constant_predictions"] == 1.0
+    with pytest.raises(ArtifactError, match="no column 'asked', which metric 'ratio' reads"):
+        score_frame(SPAN, FRAME.drop(columns="asked"))
+    with pytest.raises(TrainingError, match="not all finite"):
+        score_frame(SPAN, FRAME.assign(hits=np.nan))
+
+
+@pytest.mark.usefixtures("registered")
+def test_the_constant_of_other_families_is_what_their_columns_say() -> None:
+    assert best_constant(SPAN, FRAME, RATIO) is None
+    found = best_constant(SPAN, FRAME.assign(constant_hits=[0, 1, 0]), RATIO)
+    assert found is not None
+    np.testing.assert_array_equal(found, [[0, 1], [1, 1], [0, 1]])  # nothing is put in the place of `asked`
+
+
+@pytest.mark.parametrize("reason", [None, "not computed (no java)"])
+def test_a_metric_whose_program_is_absent_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, reason: str | None
+) -> None:
+    metric = Metric("ratio", "span", first_over_second, no_value, None, RATIO.columns, lambda: reason)
+    monkeypatch.setitem(REGISTRY, ("span", "ratio"), metric)
+    assert score_frame(SPAN, FRAME.drop(columns="hits")) == {"constant_predictions": 0.0}
+    assert score_frame(SPAN, FRAME)["ratio"] == 0.5
+
+
+def test_metrics_of_two_families_may_share_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(REGISTRY, ("span", "f1"), RATIO)
+    assert metric_named(SPAN, "f1") is RATIO
+    assert metric_named(binary(), "f1") is REGISTRY["classification", "f1"]

@@ -13,7 +13,7 @@ from mase.evaluation.metrics.generation.rouge import rouge_2_pairs, rouge_l_coco
 from mase.evaluation.metrics.generation.tokens import check_references, tokenise
 from mase.evaluation.metrics.means import resampled_mean, resampled_ratio
 
-METRICS = ("bleu_3", "bleu_4", "rouge_2", "rouge_l", "rouge_l_coco", "cider", "coverage")
+SCORES = ("bleu_3", "bleu_4", "rouge_2", "rouge_l", "rouge_l_coco", "cider", "coverage")
 """All in [0, 1] but `cider`, in [0, 10]. `rouge_2` and `rouge_l` are ROUGE-1.5.5's, per pair."""
 
 _BLEU = {"bleu_3": 2, "bleu_4": 3}
@@ -34,12 +34,12 @@ class GenerationScores:
     means: Mapping[str, Float[np.ndarray, "n"]]
 
     def values(self) -> dict[str, float]:
-        """Return each metric of `METRICS` that was asked for."""
+        """Return each metric of `SCORES` that was asked for."""
         bleu = corpus_bleu(self.bleu.sum(axis=0))
         found = {name: float(bleu[at]) for name, at in _BLEU.items()}
         found |= {name: float(pair[:, 0].sum() / pair[:, 1].sum()) for name, pair in self.pairs.items()}
         found |= {name: float(score.mean()) for name, score in self.means.items()}
-        return {name: found[name] for name in METRICS if name in found}
+        return {name: found[name] for name in SCORES if name in found}
 
     def resampled(self, counts: UInt8[np.ndarray, "R n"]) -> dict[str, Float[np.ndarray, "R"]]:
         """Return each metric on each resample; CIDEr with the document frequencies of the whole set."""
@@ -49,7 +49,7 @@ class GenerationScores:
             found[name] = resampled_ratio(pair[None, :, 0], pair[:, 1], counts)[:, 0]
         for name, score in self.means.items():
             found[name] = resampled_mean(score[None], counts)[:, 0]
-        return {name: found[name] for name in METRICS if name in found}
+        return {name: found[name] for name in SCORES if name in found}
 
 
 def generation_scores(

@@ -117,7 +117,7 @@ def test_longest_common_subsequence() -> None:
 def test_all_metrics_at_once() -> None:
     concepts = [["dog", "frisbee", "catch"], ["man", "horse", "ride"], ["zebra"], ["kid", "ball"], ["cat"]]
     values = generation_scores(CANDIDATES, REFERENCES, concepts).values()
-    assert tuple(values) == generation.METRICS
+    assert tuple(values) == generation.SCORES
     assert values["coverage"] == pytest.approx((1 + 1 + 0 + 1 + 1) / 5)
     assert values["bleu_4"] == pytest.approx(0.22249848825690885, abs=1e-12)
     assert values["cider"] == pytest.approx(1.9347596921590813, abs=1e-9)
@@ -138,7 +138,7 @@ def test_resamples_equal_the_metric_of_the_drawn_examples() -> None:
     scores = generation_scores(CANDIDATES, REFERENCES, [["dog"], ["man"], ["x"], ["kid", "y"], ["cat"]])
     counts = np.array([[1, 1, 1, 1, 1], [0, 2, 0, 2, 1], [5, 0, 0, 0, 0]], dtype=np.uint8)
     found = scores.resampled(counts)
-    assert tuple(found) == generation.METRICS
+    assert tuple(found) == generation.SCORES
     for row, weights in enumerate(counts):
         expected = drawn(scores, np.repeat(np.arange(5), weights)).values()
         assert {name: values[row] for name, values in found.items()} == pytest.approx(expected)

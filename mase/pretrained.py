@@ -5,6 +5,7 @@ model.safetensors    all weights, frozen layers included, and the allocation
 backbone/            config.json of the language model
 tokenizer files      as Hugging Face saves them
 inventory.json       the relation types of the scene graphs (null without MSSG)
+labels.json          the answers that the training rows gave, of a task that does not name them
 features.safetensors scales fitted on the training rows
 """
 
@@ -25,11 +26,13 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from mase.artifacts import write_atomically, write_json
 from mase.data import Rows
 from mase.errors import CheckpointFormatError, DataError, ParamsError
-from mase.model.build import AnyModel, build_model
+from mase.families import family_of
+from mase.methods import build_model, model_class
 from mase.model.features import Standardiser
-from mase.model.inference import predict_logits
+from mase.model.inference import predict
 from mase.model.mase import MaseModel
 from mase.model.preparation import Fitted, build_inputs, extract_all, parse_all
+from mase.model.task_model import TaskModel
 from mase.params import Params, read_yaml, validate
 from mase.prediction import model_folder
 from mase.scenegraph import RelationInventory
@@ -40,13 +43,13 @@ from mase.scenegraph.choice import RULES, parse_function
 class Pretrained:
     """A trained model with what it needs to read new texts."""
 
-    model: AnyModel
+    model: TaskModel
     fitted: Fitted
     tokenizer: PreTrainedTokenizerBase | None
 
 
 def save_pretrained(
-    folder: Path, model: AnyModel, params: Params, fitted: Fitted, tokenizer: PreTrainedTokenizerBase | None
+    folder: Path, model: TaskModel, params: Params, fitted: Fitted, tokenizer: PreTrainedTokenizerBase | None
 ) -> None:
     """Write a trained model into a folder; `params.yaml` comes last."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,6 +65,8 @@ def save_pretrained(
             scales[f"{kind}.{modality}.mean"] = np.ascontiguousarray(scale.mean)
             scales[f"{kind}.{modality}.deviation"] = np.ascontiguousarray(scale.deviation)
     save_file(scales, folder / "features.safetensors")
+    if fitted.labels:
+        write_json(folder / "labels.json", list(fitted.labels))
     write_json(folder / "inventory.json", None if fitted.inventory is None else fitted.inventory.to_json())
     write_atomically(folder / "params.yaml", yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False))
 
@@ -76,7 +81,7 @@ def load_pretrained(folder: Path) -> tuple[Pretrained, Params]:
     folder = Path(folder)
     params = validate(Params, read_yaml(folder / "params.yaml"), str(folder / "params.yaml"))
     fitted = _load_fitted(folder)
-    has_backbone = params.method != "mc_ptm"
+    has_backbone = model_class(params).has_backbone
     model = build_model(params, fitted, architecture=folder / "backbone" if has_backbone else None)
     try:
         safetensors_torch.load_model(model, str(folder / "model.safetensors"), strict=True)
@@ -126,18 +131,22 @@ def _load_fitted(folder: Path) -> Fitted:
         if part == "mean":
             found[kind][modality] = Standardiser(scales[key], scales[f"{kind}.{modality}.deviation"])
     inventory = json.loads((folder / "inventory.json").read_text())
+    labels = folder / "labels.json"
+    mean, deviation = scales["labels"].tolist()
     return Fitted(
         None if inventory is None else RelationInventory.from_json(inventory),
         found["sentence"],
         found["node"],
-        *scales["labels"].tolist(),
+        mean,
+        deviation,
+        tuple(json.loads(labels.read_text())) if labels.is_file() else (),
     )
 
 
 def predict_texts(
     pretrained: Pretrained, params: Params, texts_a: Sequence[str], texts_b: Sequence[str] | None = None
 ) -> dict[str, Any]:
-    """Return `logits` (n, C), `allocation` by modality and `entities` (phrases) of new texts.
+    """Return `frame` (`Family.frame`), `predicted`, `allocation` by modality, `entities` of new texts.
 
     Args:
         texts_b: n second texts of a pair task; of multiple choice n * options, question by question.
@@ -149,21 +158,25 @@ def predict_texts(
     if given != each * len(texts_a):
         what = f"{each} with each of {len(texts_a)} first texts" if each else "none"
         raise DataError(f"task {params.task.name} takes second texts: {what}; there are {given}")
-    unlabelled = np.zeros(len(texts_a), np.int64)
+    family = family_of(params.task)
+    unlabelled = family.unlabelled(len(texts_a))
     ids = tuple(str(i) for i in range(len(texts_a)))
     first = tuple(np.repeat(np.array(texts_a, dtype=object), max(1, each)))
     seconds = None if texts_b is None else tuple(texts_b)
     rows = Rows(ids, first, seconds, unlabelled, options=params.task.options)
     honest = params.model_copy(update={"proxies": params.proxies.model_copy(update={"shuffle": False})})
     with tempfile.TemporaryDirectory() as store:
-        graphs = parse_all(honest, [rows], inventory=pretrained.fitted.inventory, root=Path(store))
-        tables = extract_all(honest, [rows], graphs, root=Path(store))
-        inputs = build_inputs(honest, pretrained.fitted, tables, rows, pretrained.tokenizer)
-        logits = predict_logits(pretrained.model, inputs, params.training.eval_batch_size)
+        kind, fitted, tokenizer = type(pretrained.model), pretrained.fitted, pretrained.tokenizer
+        seen = kind.rows(honest, rows, tokenizer)
+        graphs = parse_all(honest, [seen], inventory=fitted.inventory, root=Path(store))
+        tables = extract_all(honest, [seen], graphs, root=Path(store), model=kind)
+        inputs = build_inputs(honest, fitted, tables, seen, tokenizer, model=kind)
+        predicted = predict(pretrained.model, inputs, params.training.eval_batch_size)
+    frame = family.frame(params.task, rows, seen, predicted, tokenizer, fitted.labels)
     weights = dict(zip(params.modalities, pretrained.model.allocation.tolist(), strict=False))
     parse = parse_function(params.graph.parser if params.graph is not None else RULES)
     entities = [
         [text[e.span[0] : e.span[1]] for text in texts for e in parse([text])[0].entities]
         for texts in rows.pairs()
     ]
-    return {"logits": logits.numpy(), "allocation": weights, "entities": entities}
+    return {"frame": frame, "predicted": predicted, "allocation": weights, "entities": entities}

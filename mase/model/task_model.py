@@ -1,0 +1,130 @@
+"""What training, the E-step and evaluation ask of a model, whatever its method and family.
+
+A model's class also says what it reads of the rows beyond tokens, proxies and graphs; a family
+whose answers are not one vector per row has a class of its own (`mase.model.<family>`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+from mase.data import Rows
+from mase.families import family_of
+from mase.modalities import Modality
+from mase.model.batch import Batch, Part
+from mase.model.heads import Head
+from mase.params import Params, TaskParams
+
+if TYPE_CHECKING:
+    from mase.model.inputs import Inputs
+    from mase.model.preparation import Aligned, Fitted, Tables
+
+
+class Extra(Protocol):
+    """An input beyond tokens, proxies and graphs, of a whole split."""
+
+    def batch(self, indices: np.ndarray, width: int) -> Part:
+        """Return the part of a batch: of the text rows `indices`, padded to `width` tokens."""
+        ...
+
+
+@dataclass(frozen=True)
+class MaseOutput:
+    """What a forward pass knows.
+
+    Attributes:
+        logits: (B, C) class logits, or (B, 1) scores; with `m_objective: mixture` the log
+            probabilities (or the mean) of the mixture. A family with a model of its own says there
+            what it puts here.
+        pre, post: (B, M, D) features h^m before and h_hat^m after the graph; in multiple choice these and
+            `contrastive` have a row per choice, all else a row per question.
+        contrastive: (B, M, Dc) what Eq. 8 compares.
+        modality_logits: (B, M, C) p(y | h_hat^m) per modality; mixture objective only.
+        gate: (B, M) log g_m(x), the prior z moved by the gate; mixture objective only.
+    """
+
+    logits: Float[Tensor, "B *C"]
+    pre: Float[Tensor, "B *L M D"]
+    post: Float[Tensor, "B *L M D"]
+    contrastive: Float[Tensor, "B M Dc"]
+    modality_logits: Float[Tensor, "B M C"] | None = None
+    gate: Float[Tensor, "B M"] | None = None
+
+
+class TaskModel(nn.Module):
+    """A model of one task.
+
+    Attributes:
+        task: what it answers.
+        modalities: M of them, in order.
+        allocation: (M,) the stored z.
+        head: gives the answers.
+    """
+
+    task: TaskParams
+    modalities: tuple[Modality, ...]
+    allocation: Tensor
+    head: nn.Module
+    has_backbone: ClassVar[bool] = True
+
+    @classmethod
+    def build(cls, params: Params, fitted: "Fitted", architecture: Path | None) -> "TaskModel":
+        """Return a model with first weights; `architecture` is the folder of a saved backbone config."""
+        raise NotImplementedError
+
+    @classmethod
+    def rows(cls, params: Params, rows: Rows, tokenizer: PreTrainedTokenizerBase | None) -> Rows:
+        """Return the rows as the model sees them, such as the windows of long texts."""
+        return rows
+
+    @classmethod
+    def for_towers(cls, params: Params, rows: Rows) -> Rows:
+        """Return the rows with the texts that the towers read instead, one for one."""
+        return rows
+
+    @classmethod
+    def texts(cls, params: Params, rows: Rows) -> list[str]:
+        """Return texts that the towers must encode beside those of the rows."""
+        return []
+
+    @classmethod
+    def extras(
+        cls, params: Params, fitted: "Fitted", tables: "Tables", rows: Rows, aligned: "Aligned"
+    ) -> Mapping[str, Extra]:
+        """Return inputs beyond tokens, proxies and graphs, by their name in `Batch.extras`."""
+        return {}
+
+    @classmethod
+    def targets(
+        cls,
+        params: Params,
+        rows: Rows,
+        inputs: "Inputs",
+        fitted: "Fitted",
+        tokenizer: PreTrainedTokenizerBase | None,
+    ) -> Tensor:
+        """Return what losses and the E-step take as labels, (n, ...) beside the rows that the model sees."""
+        return torch.from_numpy(rows.labels)
+
+    def task_loss(self, output: MaseOutput, labels: Tensor) -> Float[Tensor, ""]:
+        """Return L_task (Eq. 7) of a batch."""
+        return family_of(self.task).loss(output.logits, labels, self.head)
+
+    def predicted(self, batch: Batch) -> dict[str, Tensor]:
+        """Return what predictions are made from, a row per example of the batch; no labels."""
+        return {"logits": self(batch).logits.float()}
+
+
+def task_head(params: Params, fitted: "Fitted", width: int) -> Head:
+    """Return the task's head on features of this width."""
+    outputs = family_of(params.task).outputs(params.task, fitted.labels)
+    return Head(
+        width, outputs, params.head, fitted.label_mean, fitted.label_deviation, options=params.task.options
+    )

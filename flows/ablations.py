@@ -20,6 +20,7 @@ def mase_ablations(
     overrides: list[str] | None = None,
     backbone: str | None = None,
     preset: str | None = None,
+    vectors: str | None = None,
 ) -> dict[str, Any]:
     """Run the ablation rows of a table; arguments, result and errors as for `mase_paper`."""
     request = Request(
@@ -31,6 +32,7 @@ def mase_ablations(
         overrides=(*data_overrides(data_dir), *(overrides or ())),
         backbone=backbone,
         preset=preset,
+        vectors=vectors,
         only_ablations=True,
     )
     return run_and_publish(request, "mase-ablations")

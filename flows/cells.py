@@ -53,19 +53,21 @@ def _run_cell(
 ) -> None:
     with book.cell_run(cell, plan, parent) as run:
         for unit in units:
-            _run_unit(unit, steps, inputs, run, outcome)
+            _run_unit(unit, steps, inputs, run, outcome, keep_model=unit.digest in plan.kept)
         record_trajectory(cell, run)
         failed = [unit.label for unit in units if unit.label in outcome.failures]
         if failed:
             run.close("FAILED", f"failed: {', '.join(failed)}")
 
 
-def _run_unit(unit: Unit, steps: Steps, inputs: Inputs, cell: Tracker, outcome: Outcome) -> None:
+def _run_unit(
+    unit: Unit, steps: Steps, inputs: Inputs, cell: Tracker, outcome: Outcome, *, keep_model: bool
+) -> None:
     shown = progress.current()
     shown.start(unit.label)
     try:
         inputs.make_ready(unit)
-        result = steps.train(unit.params.model_dump(mode="json"), unit.label, cell.run_id, False)
+        result = steps.train(unit.params.model_dump(mode="json"), unit.label, cell.run_id, keep_model)
     except UNIT_FAILURES as cause:
         outcome.failures[unit.label] = f"{type(cause).__name__}: {cause}"
         if not isinstance(cause, MaseError):

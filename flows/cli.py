@@ -42,9 +42,23 @@ app = typer.Typer(
 
 
 def _register() -> None:
-    from flows.commands import params, parse, predict, proxies, reproduce, runs, serve, towers, train, tune
+    from flows.commands import (
+        compare,
+        explain,
+        params,
+        parse,
+        predict,
+        proxies,
+        reproduce,
+        runs,
+        serve,
+        towers,
+        train,
+        tune,
+        verdict,
+    )
 
-    for module in (reproduce, train, tune, predict, parse, runs, serve):
+    for module in (reproduce, train, tune, predict, explain, compare, verdict, parse, runs, serve):
         module.register(app)
     app.add_typer(proxies.app, name="proxies")
     app.add_typer(towers.app, name="towers")

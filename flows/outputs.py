@@ -1,4 +1,4 @@
-"""Write what finished units amount to: tables in every format, Figure 4, one report."""
+"""Write what finished units amount to: tables in every format, Figures 4 and 5, one report."""
 
 import shlex
 import tempfile
@@ -10,6 +10,7 @@ from typing import Any
 from flows.request import Plan, PlannedTable, Request, make_plan
 from mase.artifacts import home, write_atomically
 from mase.evaluation.footnotes import profile_notes
+from mase.evaluation.pictured import pictured_units
 from mase.evaluation.plan import Cell
 from mase.evaluation.plots import allocations, figure4
 from mase.evaluation.render import FORMATS
@@ -55,6 +56,10 @@ def write_outputs(plan: Plan, tables: Sequence[Table]) -> Files:
     figures = []
     for planned in plan.tables:
         figures += _write_figure(planned, folder, files[planned.declaration.name])
+        if "5" in plan.request.figures:
+            figures += _write_figure5(planned, folder, files[planned.declaration.name])
+    if plan.request.vectors is not None:
+        figures += _write_vectors(plan, folder, files[plan.tables[0].declaration.name])
     report = Report(
         title=" and ".join(planned.declaration.title for planned in plan.tables),
         tables=tables,
@@ -77,6 +82,36 @@ def _write_figure(planned: PlannedTable, folder: Path, files: dict[str, str]) ->
     files |= {"figure4": str(drawn.image), "figure4_data": str(drawn.data)}
     title = f"Figure 4: {planned.declaration.primary}, {planned.declaration.title}"
     return [ReportFigure(title, drawn.image, CAPTION)]
+
+
+def _write_figure5(planned: PlannedTable, folder: Path, files: dict[str, str]) -> list[ReportFigure]:
+    """Draw Figure 5 of each task, from the units that are done and keep their model."""
+    from mase.evaluation.embedding_plot import CAPTION as ABOUT
+    from mase.evaluation.embedding_plot import figure5
+    from mase.unit_features import pictured_features  # brings in the models
+
+    figures = []
+    for task, units in pictured_units(planned.declaration, planned.cells).items():
+        rows = pictured_features(units)
+        if rows:
+            title = next(iter(units.values()))[0].params.task.title
+            drawn = figure5(title, rows, folder, f"figure5-{planned.declaration.name}-{task}")
+            files |= {f"figure5-{task}": str(drawn.image), f"figure5-{task}_data": str(drawn.data)}
+            figures.append(ReportFigure(f"Figure 5 (a): {title}", drawn.image, ABOUT))
+    return figures
+
+
+def _write_vectors(plan: Plan, folder: Path, files: dict[str, str]) -> list[ReportFigure]:
+    """Draw the user's vectors beside the proxies of the first table's primary row."""
+    from mase.named_proxies import compare_vectors  # brings in the towers
+
+    table = plan.tables[0]
+    unit = next(u for cell in table.cells if cell.row == table.declaration.primary for u in cell.units)
+    figures = []
+    for source, drawn, about in compare_vectors(unit.params, Path(str(plan.request.vectors)), folder, "figure5b"):
+        files |= {f"figure5b-{source}": str(drawn.image), f"figure5b-{source}_data": str(drawn.data)}
+        figures.append(ReportFigure(f"Figure 5 (b): vectors of {source}", drawn.image, about))
+    return figures
 
 
 def record_trajectory(cell: Cell, run: Tracker) -> None:
@@ -107,4 +142,5 @@ def command_of(request: Request) -> list[str]:
     words += ["--tasks", ",".join(request.tasks)] if request.tasks is not None else []
     words += ["--backbone", request.backbone] if request.backbone else []
     words += ["--preset", request.preset] if request.preset else []
+    words += ["--vectors", request.vectors] if request.vectors else []
     return [*words, "--seeds", str(request.seeds)]

@@ -22,18 +22,20 @@ def mase_paper(
     overrides: list[str] | None = None,
     backbone: str | None = None,
     preset: str | None = None,
+    vectors: str | None = None,
 ) -> dict[str, Any]:
     """Reproduce tables and figures; return paths and counts.
 
     Args:
         profile: sizes, backbone, towers and data source, a name under `params/profiles/`.
         tables: names or numbers; by default Table 6, or its embedded twin for embedded data.
-        figures: "4"; without tables, only what the figure shows is trained.
+        figures: "4", "5"; without tables, only what the figures show is trained.
         tasks: columns to fill; by default all.
         seeds: how many seeds a cell has.
         data_dir: folder of the official data files; sets `data.source=files`.
         overrides: `a.b=c`, as for `--set`.
         backbone, preset: replace the profile's choice.
+        vectors: folder of vectors of named things, for Figure 5.
 
     Raises:
         UnitsFailed: after the tables are written, if units failed; the flow run is Failed then.
@@ -47,6 +49,7 @@ def mase_paper(
         overrides=(*data_overrides(data_dir), *(overrides or ())),
         backbone=backbone,
         preset=preset,
+        vectors=vectors,
     )
     return run_and_publish(request, "mase-paper")
 

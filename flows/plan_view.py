@@ -1,17 +1,19 @@
 """What `--dry-run` prints: rows, how they differ from the primary one, what is done, what is left."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flows.request import Plan, PlannedTable
-from mase.evaluation.plan import work
-from mase.units import Unit, load_result
+from mase.evaluation.declaration import task_of
+from mase.evaluation.plan import unique_units, work
+from mase.units import Unit
 
 
 def print_plan(plan: Plan, as_json: bool) -> None:
     """Print a plan; nothing is written or trained."""
-    units = work(plan.cells())
+    units = work(plan.cells(), plan.result)
     if as_json:
         content = [
             {
@@ -28,19 +30,37 @@ def print_plan(plan: Plan, as_json: bool) -> None:
     for table in plan.tables:
         _print_table(table, done)
     print(f"\n{len(units)} units, {len(done)} done, {len(units) - len(done)} to train{_cost(plan)}")
+    places = Counter(unit for table in plan.tables for unit in _places(table))
+    shared = sum(count > 1 for count in places.values())
+    if shared:
+        print(f"{shared} of them are shared by rows or tables, which have {places.total()} places for units")
+    if plan.kept:
+        print(
+            f"Figure 5 looks into {len(plan.kept)} of them; what is done without its model is trained again"
+        )
+
+
+def _places(table: PlannedTable) -> Iterator[str]:
+    """Yield the digest of the unit of every row, task, seed and fold of a table."""
+    seen = {(cell.row, unit.digest) for cell in table.cells for unit in cell.units}
+    return (digest for _, digest in seen)
 
 
 def _print_table(table: PlannedTable, done: set[str]) -> None:
     print(f"{table.declaration.title}  [{table.declaration.name}]")
-    primary = next((c.units[0] for c in table.cells if c.row == table.declaration.primary), None)
+    primary = next((c.units[0] for c in table.cells if c.units and c.row == table.declaration.primary), None)
     for row in table.declaration.rows:
         cells = [cell for cell in table.cells if cell.row == row.label]
-        units = [unit for cell in cells for unit in cell.units]
+        units = unique_units(cells)
         finished = sum(unit.digest in done for unit in units)
         state = f"{finished} of {len(units)} done" if row.available else f"not available: {row.note}"
-        print(f"  {row.label}: {', '.join(cell.column for cell in cells)}; {state}")
+        tasks = dict.fromkeys(task_of(cell.column) for cell in cells if cell.units or not row.available)
+        print(f"  {row.label}: {', '.join(tasks)}; {state}")
         if units and primary is not None:
             print("".join(f"      {line}\n" for line in differences(primary, units[0])), end="")
+    missing = {task_of(cell.column): cell.reason for cell in table.cells if cell.reason}
+    for task, reason in missing.items():
+        print(f"  no data for {task}: {reason}")
 
 
 def differences(base: Unit, unit: Unit) -> list[str]:
@@ -59,7 +79,7 @@ def _differing(base: Mapping[str, Any], other: Mapping[str, Any], prefix: str) -
 
 def _cost(plan: Plan) -> str:
     """Return what the units to train may take, judged by those that are done."""
-    results = [load_result(unit) for unit in plan.units()]
+    results = [plan.result(unit) for unit in plan.units()]
     seconds = [result.seconds for result in results if result is not None]
     missing = len(results) - len(seconds)
     if not seconds or not missing:

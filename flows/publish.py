@@ -20,13 +20,14 @@ def key_of(text: str) -> str:
 
 
 def publish_tables(tables: dict[str, dict[str, str]]) -> None:
-    """Create a Markdown artifact and a link per table."""
+    """Create a Markdown artifact per table that is shown, and a link to each one's report."""
     for name, files in tables.items():
-        create_markdown_artifact(
-            key=key_of(f"table-{name}"),
-            markdown=Path(files["md"]).read_text(encoding="utf-8"),
-            description=name,
-        )
+        if "md" in files:  # where only figures are asked for, there is none
+            create_markdown_artifact(
+                key=key_of(f"table-{name}"),
+                markdown=Path(files["md"]).read_text(encoding="utf-8"),
+                description=name,
+            )
         create_link_artifact(
             key=key_of(f"report-{name}"), link=Path(files["report"]).as_uri(), link_text=f"report of {name}"
         )

@@ -1,18 +1,21 @@
 """What a reproduction asks for, and the plan that follows from it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from mase.artifacts import digest_of
 from mase.errors import ParamsError
 from mase.evaluation.declaration import RowParams, TableParams, load_table
-from mase.evaluation.plan import Cell, plan, unique_units
+from mase.evaluation.pictured import has_model, pictured_rows, pictured_units
+from mase.evaluation.plan import Cell, plan, unique_units, with_data
 from mase.params import parse_override, read_named
-from mase.units import Unit, load_result
+from mase.units import Unit, UnitResult, load_result
 
 DEFAULT_SEEDS = 2
-FIGURES = ("4",)
+FIGURES = ("4", "5")
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,11 @@ class Request:
 
     Attributes:
         tables: names or numbers; none, and no figures: the table that fits the data.
-        figures: "4"; without tables, only the row that the figure shows is trained.
+        figures: "4", "5"; without tables, only the rows that the figures show are trained.
         tasks: columns to fill; None: all of each table.
         seeds: how many seeds a cell has: 0, 1, ...
         only_ablations: keep the reference, the full method and the ablations.
+        vectors: folder of vectors of named things, which Figure 5 sets beside their proxies.
     """
 
     profile: str = "demo"
@@ -36,6 +40,7 @@ class Request:
     backbone: str | None = None
     preset: str | None = None
     only_ablations: bool = False
+    vectors: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the request as JSON, to cross a task's boundary."""
@@ -82,6 +87,20 @@ class Plan:
         """Return each unit once, in the order of training."""
         return unique_units(self.cells())
 
+    @cached_property
+    def kept(self) -> frozenset[str]:
+        """The digests of the units that must keep their model: those that Figure 5 looks into."""
+        if "5" not in self.request.figures:
+            return frozenset()
+        tasks = [pictured_units(table.declaration, table.cells) for table in self.tables]
+        rows = [units for of_task in tasks for of_row in of_task.values() for units in of_row.values()]
+        return frozenset(unit.digest for units in rows for unit in units)
+
+    def result(self, unit: Unit) -> UnitResult | None:
+        """Return the result of a unit that has all that the plan needs of it: where kept, its model too."""
+        found = load_result(unit)
+        return found if unit.digest not in self.kept or has_model(unit) else None
+
     def params(self) -> dict[str, Any]:
         """Return the request as the params of the parent run."""
         return self.request.to_json() | {"tables": [table.declaration.name for table in self.tables]}
@@ -92,8 +111,8 @@ class Plan:
 
 
 def unfinished(plan: Plan) -> list[Unit]:
-    """Return the units that have no valid result yet."""
-    return [unit for unit in plan.units() if load_result(unit) is None]
+    """Return the units that have no valid result yet, or no model where Figure 5 needs one."""
+    return [unit for unit in plan.units() if plan.result(unit) is None]
 
 
 def make_plan(request: Request) -> Plan:
@@ -101,31 +120,56 @@ def make_plan(request: Request) -> Plan:
 
     Raises:
         ParamsError: if a table, figure, task, profile, overlay or override is wrong.
+        DataError: if no cell has data; where some have, the others say why they have none.
     """
     unknown = [name for name in request.figures if name not in FIGURES]
     if unknown:
         raise ParamsError(f"no figure {unknown[0]!r}; there is: {', '.join(FIGURES)}")
     only_figures = bool(request.figures) and not request.tables
     names = request.tables or (request.default_table(),)
-    return Plan(request, tuple(_planned(request, name, only_figures) for name in dict.fromkeys(names)))
+    asked = _with_asked_tasks([load_table(name) for name in dict.fromkeys(names)], request.tasks)
+    tables = [_planned(request, declaration, only_figures) for declaration in asked]
+    cells = iter(with_data(cell for table in tables for cell in table.cells))
+    return Plan(request, tuple(replace(t, cells=tuple(islice(cells, len(t.cells)))) for t in tables))
 
 
-def _planned(request: Request, name: str, only_figures: bool) -> PlannedTable:
-    declaration = load_table(name)
+def _with_asked_tasks(tables: Sequence[TableParams], tasks: Sequence[str] | None) -> Sequence[TableParams]:
+    """Return the tables that have any of the asked tasks.
+
+    Raises:
+        ParamsError: if a task is in none of them.
+    """
+    if tasks is None:
+        return tables
+    for task in tasks:
+        if not any(task in (*table.columns, *table.tasks) for table in tables):
+            known = dict.fromkeys(name for table in tables for name in (*table.columns, *table.tasks))
+            raise ParamsError(f"no column {task!r} in these tables; there is: {', '.join(known)}")
+    return [table for table in tables if {*table.columns, *table.tasks} & set(tasks)]
+
+
+def _planned(request: Request, declaration: TableParams, only_figures: bool) -> PlannedTable:
+    tasks = request.tasks
+    if tasks is not None:
+        tasks = tuple(task for task in tasks if task in (*declaration.columns, *declaration.tasks))
     if only_figures:
-        declaration = _with_rows(declaration, [declaration.row(declaration.primary)])
+        declaration = _with_rows(declaration, _rows_of_figures(declaration, request.figures))
     elif request.only_ablations:
         declaration = ablations_of(declaration)
     cells = plan(
         declaration,
         profile=request.profile,
         seeds=range(request.seeds),
-        tasks=request.tasks,
+        tasks=tasks,
         overrides=request.overrides,
         backbone=request.backbone,
         preset=request.preset,
     )
     return PlannedTable(declaration, tuple(cells), shown=not only_figures)
+
+
+def _rows_of_figures(table: TableParams, figures: Sequence[str]) -> list[RowParams]:
+    return pictured_rows(table) if "5" in figures else [table.row(table.primary)]
 
 
 def ablations_of(table: TableParams) -> TableParams:

@@ -10,7 +10,7 @@ from mase.modalities import Modality
 from mase.params import BackboneParams, DataParams, Params, TaskParams, TowerParams, TrainingParams
 from mase.params.vqa import VqaParams
 
-MODEL_SUFFIXES = (".json", ".safetensors", ".bin", ".txt", ".model")  # weights, configs, vocabularies
+MODEL_SUFFIXES = (".json", ".safetensors", ".bin", ".txt", ".model", ".npy")  # weights, configs, vocabularies
 
 _PREPARED: dict[str, TaskData] = {}
 
@@ -92,6 +92,8 @@ def identity(params: Params) -> dict[str, Any]:
         content["task"]["vqa"] = _vqa_identity(params)
     if params.task.family == "span":
         content["task"]["doc_stride"] = params.task.doc_stride
+    if params.task.family == "cloze":  # elsewhere the templates' sentences are the rows
+        content["task"]["templates"] = params.task.templates
     content["data"] = task_data(params.task, params.data).digest
     content["training"] = _training_identity(params.training)
     if matched:

@@ -7,10 +7,15 @@ from torch import nn
 from mase import seeds
 from mase.baselines.mc_ptm import TowerWithHead
 from mase.baselines.mpb import MultimodalProxyBaseline
+from mase.baselines.mpb_cloze import ClozeProxyBaseline
+from mase.baselines.mpb_span import SpanProxyBaseline
 from mase.errors import ParamsError
+from mase.model.cloze import ClozeModel
+from mase.model.generation import GenerationBaseline, GenerationModel
 from mase.model.mase import MaseModel
 from mase.model.matched_head import check_matched_head
 from mase.model.preparation import Fitted
+from mase.model.span import SpanModel
 from mase.model.task_model import TaskModel
 from mase.model.vqa import VqaModel, VqaProxyBaseline, VqaTower
 from mase.params import Params
@@ -22,6 +27,9 @@ METHODS: dict[str, type[TaskModel]] = {
 }
 # Families whose answers are not one vector per row; a method that is not named there cannot give them.
 OF_FAMILY: dict[str, dict[str, type[TaskModel]]] = {
+    "cloze": {"mase": ClozeModel, "mpb": ClozeProxyBaseline},
+    "generation": {"mase": GenerationModel, "mpb": GenerationBaseline},
+    "span": {"mase": SpanModel, "mpb": SpanProxyBaseline},
     "vqa": {"mase": VqaModel, "mpb": VqaProxyBaseline, "mc_ptm": VqaTower},
 }
 

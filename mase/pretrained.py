@@ -168,7 +168,7 @@ def predict_texts(
     with tempfile.TemporaryDirectory() as store:
         kind, fitted, tokenizer = type(pretrained.model), pretrained.fitted, pretrained.tokenizer
         seen = kind.rows(honest, rows, tokenizer)
-        graphs = parse_all(honest, [seen], inventory=fitted.inventory, root=Path(store))
+        graphs = parse_all(honest, [seen], inventory=fitted.inventory, root=Path(store), model=kind)
         tables = extract_all(honest, [seen], graphs, root=Path(store), model=kind)
         inputs = build_inputs(honest, fitted, tables, seen, tokenizer, model=kind)
         predicted = predict(pretrained.model, inputs, params.training.eval_batch_size)

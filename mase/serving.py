@@ -13,12 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 # isort: off
-from mase.tracking.mlflow_tracker import (
-    MlflowTracker,
-    connect,
-    store_errors,
-    tracking_uri,
-)  # quietens MLflow: first
+from mase.tracking.mlflow_tracker import MlflowTracker  # quietens MLflow: first
+from mase.tracking.store import connect, store_errors, tracking_uri
 # isort: on
 
 with warnings.catch_warnings():

@@ -57,9 +57,9 @@ def assemble(params: Params) -> Assembled:
     kind = model_class(params)
     tokenizer = load_tokenizer(params.backbone) if kind.has_backbone else None
     splits = [kind.rows(params, rows, tokenizer) for rows in (data.train, data.slice, data.evaluation)]
-    graphs = parse_all(params, splits, train=splits[0])
+    graphs = parse_all(params, splits, train=splits[0], model=kind)
     tables = extract_all(params, splits, graphs, model=kind)
-    aligned = [align(params, tables, rows, tokenizer) for rows in splits]
+    aligned = [align(params, tables, rows, tokenizer, kind) for rows in splits]
     fitted = fit(params, tables, splits[0], aligned[0], kind)
     inputs = [
         build_inputs(params, fitted, tables, rows, tokenizer, found, kind)

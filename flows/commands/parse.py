@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from flows.commands import options
 from mase.errors import ParamsError
+from mase.params import GraphParams
 
 DEFAULT = "texts"
 
@@ -25,8 +26,8 @@ class TextsByDefault(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-class ParserName(StrEnum):
-    """Which parser to use."""
+class Parsers(StrEnum):
+    """The parsers of `mase.params.ParserName`; a command line needs a class."""
 
     rules = "rules"
     learned = "learned"
@@ -34,8 +35,9 @@ class ParserName(StrEnum):
 
 
 Parser = Annotated[
-    ParserName, typer.Option(help="Which parser; factual-t5 needs the package FactualSceneGraph.")
+    Parsers, typer.Option(help="Which parser; factual-t5 needs the package FactualSceneGraph.")
 ]
+USUAL = Parsers(GraphParams().parser)
 
 app = typer.Typer(
     cls=TextsByDefault,
@@ -50,7 +52,7 @@ def texts(
         Path | None, typer.Argument(help="UTF-8 file, one text per line; by default the input stream.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
-    parser: Parser = ParserName.rules,
+    parser: Parser = USUAL,
 ) -> None:
     """Parse texts, one per line, into scene graphs."""
     from mase.scenegraph import parse_function
@@ -71,7 +73,7 @@ def evaluate(
     synonyms: Annotated[
         Path | None, typer.Option(help="Folder with english.synsets and english.exceptions, for SPICE.")
     ] = None,
-    parser: Parser = ParserName.rules,
+    parser: Parser = USUAL,
     as_json: options.AsJson = False,
 ) -> None:
     """Score the parser on captions with gold graphs: set match, exact triples, SPICE, speed."""
@@ -113,7 +115,7 @@ def coverage(
         int | None, typer.Option(min=1, help="Read at most so many texts of each set, evenly spaced.")
     ] = None,
     most: Annotated[int, typer.Option(min=1, help="How many predicates to list.")] = 10,
-    parser: Parser = ParserName.rules,
+    parser: Parser = USUAL,
     as_json: options.AsJson = False,
 ) -> None:
     """Report what the parser finds in files and in tasks' training files, as a Markdown table.
@@ -143,7 +145,9 @@ def _training_texts(task: str, data_dir: Path | None, settings: list[str]) -> li
     from mase.data.prepare import read
     from mase.params import load_params
 
-    params = load_params(task, overrides=options.overrides(settings, (), data_dir))
+    params = load_params(
+        task, profile=options.profile_of(task, None), overrides=options.overrides(settings, (), data_dir)
+    )
     return read(params.task, params.data, "train")[0].texts()
 
 

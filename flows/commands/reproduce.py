@@ -1,10 +1,12 @@
 """`mase reproduce`, `mase ablations` and `mase report`: one request, carried out as far as is asked."""
 
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer.core import TyperCommand
 
 from flows.commands import options
 from flows.environment import prepare_prefect
@@ -20,10 +22,18 @@ HELP: dict[Mode, str] = {
     "report": "Write the tables of what is done so far, without training anything.",
 }
 TableNames = Annotated[
-    list[str], typer.Option("--table", help="Table to fill, by name or number; repeatable.")
+    list[str], typer.Option("--table", help="Tables to fill, by name or number: --table 1 6.")
 ]
 Figures = Annotated[
-    list[str], typer.Option("--figure", help="Figure to draw (4); alone, only its row is trained.")
+    list[str],
+    typer.Option("--figure", help="Figures to draw: --figure 4 5. Without --table only their rows are trained."),
+]
+Vectors = Annotated[
+    Path | None,
+    typer.Option(
+        help="For Figure 5: folder of real vectors, NAME.npy (n, d) with NAME.names.txt, and NAME.kind.txt with "
+        "what they are of (image, audio, video, text)."
+    ),
 ]
 Seeds = Annotated[int, typer.Option(min=1, help="Seeds per cell.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be trained, and stop.")]
@@ -44,6 +54,7 @@ def command(mode: Mode) -> Callable[..., None]:
         params: options.ParamsFiles = [],  # noqa: B006
         backbone: options.Backbone = None,
         preset: options.Preset = None,
+        vectors: Vectors = None,
         dry_run: DryRun = False,
         as_json: options.AsJson = False,
     ) -> None:
@@ -59,11 +70,43 @@ def command(mode: Mode) -> Callable[..., None]:
             backbone=backbone,
             preset=preset,
             only_ablations=mode == "ablations",
+            vectors=_existing(vectors),
         )
         _carry_out(request, mode, dry_run, as_json)
 
     run.__doc__ = HELP[mode]
     return run
+
+
+def _existing(vectors: Path | None) -> str | None:
+    """Return the absolute path of a folder of vectors that can be read, before anything is trained for it."""
+    if vectors is None:
+        return None
+    from mase.evaluation.real_vectors import read_folder
+
+    read_folder(vectors)
+    return str(vectors.absolute())
+
+
+class ManyNames(TyperCommand):
+    """A command whose `--table` and `--figure` take several names in a row; it has no arguments."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Repeat the option before each further name."""
+        return super().parse_args(ctx, spelt_out(args))
+
+
+def spelt_out(words: Sequence[str]) -> list[str]:
+    """Return `--figure 4 5` as `--figure 4 --figure 5`; other words stay."""
+    result: list[str] = []
+    option = ""
+    for word in words:
+        if word.startswith("-"):
+            option = word.partition("=")[0] if word.partition("=")[0] in ("--table", "--figure") else ""
+        elif option and result and result[-1] != option:
+            result.append(option)
+        result.append(word)
+    return result
 
 
 def _carry_out(request: "Request", mode: Mode, dry_run: bool, as_json: bool) -> None:
@@ -109,6 +152,7 @@ def _run_flow(request: "Request") -> None:
         overrides=list(request.overrides),
         backbone=request.backbone,
         preset=request.preset,
+        vectors=request.vectors,
     )
 
 
@@ -129,9 +173,12 @@ def _write_and_show(plan: "Plan", failures: list[str], as_json: bool) -> None:
             typer.echo(f"- {sentence}")
     for kinds in files.values():
         typer.echo("\n".join(f"{kind:>13}  {path}" for kind, path in kinds.items()))
+    lacking = plan.kept - {unit.digest for unit in plan.units() if plan.result(unit)}
+    if lacking:
+        typer.echo(f"Figure 5: {len(lacking)} of {len(plan.kept)} units keep no model; `mase reproduce` trains them")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
     for mode, text in HELP.items():
-        app.command(mode, help=text)(command(mode))
+        app.command(mode, help=text, cls=ManyNames)(command(mode))

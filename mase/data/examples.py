@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from mase.data import classification, cloze, generation, multiple_choice, probes, regression, vqa
+from mase.data import classification, cloze, generation, multiple_choice, probes, regression, span, vqa
 from mase.data.records import Example, Fields
 from mase.data.rows import Rows
 from mase.params import FileColumns, TaskParams
@@ -20,6 +20,7 @@ PARSERS = {
     "multiple_choice": multiple_choice.parse,
     "cloze": cloze.parse,
     "generation": generation.parse,
+    "span": span.parse,
 }
 
 

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from mase.data.commongen import read_commongen
 from mase.data.coco import read_coco
+from mase.data.commongen import read_commongen
 from mase.data.decoding import decode, malformed
 from mase.data.delimited import read_csv, read_tsv
 from mase.data.examples import parse, rows_of
-from mase.data.records import Record, RowError
 from mase.data.probes import read_vicomte
+from mase.data.records import Record, RowError
 from mase.data.rows import Rows
 from mase.data.squad import read_squad
 from mase.data.structured import read_jsonl, read_parquet

@@ -6,6 +6,7 @@ finds again without a network.
 
 from typing import TYPE_CHECKING, Any
 
+from mase.data import vqa
 from mase.data.examples import parse, rows_of
 from mase.data.records import RowError
 from mase.data.rows import Rows
@@ -71,7 +72,8 @@ def from_dataset(
             not know.
     """
     columns = source.columns
-    named = (columns.text_a, columns.text_b, *columns.choices, columns.label)
+    beside = vqa.BESIDE if task.family == "vqa" else ()
+    named = (columns.text_a, columns.text_b, *columns.choices, columns.label, *beside)
     wanted = [name.split(".")[0] for name in named if name is not None]  # dots lead into nested fields
     missing = [name for name in wanted if name not in dataset.column_names]
     if missing:

@@ -7,6 +7,7 @@ they are shuffled, so that a split does not depend on the order of the file's ro
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -92,7 +93,10 @@ def _fill(units: Sequence[Unit], quota: int) -> tuple[list[Unit], list[Unit]]:
 
 def _by_content(rows: Rows) -> list[int]:
     """Return the row indices in an order that depends on content alone."""
-    keys = list(zip(rows.pairs(), rows.labels.tolist(), strict=True))
+    keys: list[tuple[Any, ...]] = list(zip(rows.pairs(), rows.labels.tolist(), strict=True))
+    if rows.references is not None:  # two questions may be alike and differ in what they are about
+        groups = rows.groups or ("",) * len(rows)
+        keys = list(zip(keys, rows.references, groups, strict=True))
     return sorted(range(len(rows)), key=keys.__getitem__)
 
 

@@ -70,8 +70,8 @@ def fitted_weight(told: Float[np.ndarray, "K"], constant: Float[np.ndarray, "K"]
     def loss(weight: float) -> float:
         return -float(_mixed(weight, told, constant).mean())
 
-    found = float(minimize_scalar(loss, bounds=(0.0, 1.0), method="bounded", options={"xatol": 1e-6}).x)
-    return min((0.0, found, 1.0), key=loss)
+    found = minimize_scalar(loss, bounds=(0.0, 1.0), method="bounded", options={"xatol": 1e-6})
+    return min((0.0, float(found["x"]), 1.0), key=loss)  # type: ignore[index]
 
 
 def _mixed(weight: float, told: np.ndarray, constant: np.ndarray) -> np.ndarray:

@@ -46,10 +46,11 @@ def parameter_groups(model: nn.Module, params: TrainingParams) -> list[dict[str,
 
     Biases, gains and gates take no weight decay.
     """
+    pretrained = model.pretrained if isinstance(model, TaskModel) else TaskModel.pretrained
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            key = (name.startswith("backbone.") and not is_adapter(name), parameter.ndim > 1)
+            key = (name.startswith(pretrained) and not is_adapter(name), parameter.ndim > 1)
             groups.setdefault(key, []).append(parameter)
     return [
         {

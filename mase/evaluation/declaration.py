@@ -1,5 +1,6 @@
 """What a file under `params/tables/` may say: rows, columns and the paper's numbers."""
 
+from collections.abc import Collection, Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -39,6 +40,7 @@ class RowParams(Frozen):
     available: bool = Field(
         default=True, description="false: declared, but not yet possible; the note says why"
     )
+    without: dict[str, str] = Field(default={}, description="task -> why this row has no cell there")
     note: str = ""
 
     @model_validator(mode="after")
@@ -91,7 +93,7 @@ class TableParams(Frozen):
             if label not in labels or not self.row(label).available:
                 raise ValueError(f"{field} {label!r} is not the label of an available row")
         for row in self.rows:
-            self._check_paper(row)
+            self._check_row(row)
         return self
 
     def _check_columns(self) -> None:
@@ -99,15 +101,11 @@ class TableParams(Frozen):
             foreign = [column for column in columns if task_of(column) not in self.tasks]
             if foreign or len(set(columns)) < len(columns):
                 raise ValueError(f"averages: {name!r} must have distinct columns of this table's tasks")
-        for field, names, known in (
-            ("titles", self.titles, self.columns),
-            ("folds", self.folds, self.tasks),
-        ):
-            unknown = sorted(set(names) - set(known))
-            if unknown:
-                raise ValueError(f"{field} names {unknown[0]!r}; there is: {', '.join(known)}")
+        _refuse_unknown("titles", self.titles, self.columns)
+        _refuse_unknown("folds", self.folds, self.tasks)
 
-    def _check_paper(self, row: RowParams) -> None:
+    def _check_row(self, row: RowParams) -> None:
+        _refuse_unknown(f"without of row {row.label!r}", row.without, self.tasks)
         for base, numbers in row.paper.items():
             if base not in self.quoted:
                 raise ValueError(
@@ -130,6 +128,12 @@ class TableParams(Frozen):
     def row(self, label: str) -> RowParams:
         """Return the row with this label."""
         return next(row for row in self.rows if row.label == label)
+
+
+def _refuse_unknown(field: str, names: Iterable[str], known: Collection[str]) -> None:
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise ValueError(f"{field} names {unknown[0]!r}; there is: {', '.join(known)}")
 
 
 def load_table(name: str) -> TableParams:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from mase.evaluation.declaration import RowParams
+from mase.evaluation.declaration import RowParams, task_of
 from mase.evaluation.summaries import CHANCE, CONSTANT, PLACEBO, SIGNIFICANT, CellSummary
 from mase.evaluation.tables import Table
 
@@ -28,11 +28,21 @@ Kind = Literal["label", "score", "quoted", "difference"]
 
 @dataclass(frozen=True)
 class GridCell:
-    """Text of one cell, and keys of `MARKS` to set beside it."""
+    """Text of one cell, and keys of `MARKS` to set beside it.
+
+    Attributes:
+        lines: the same text in two lines, for renderers that can; empty for one line.
+    """
 
     text: str
     marks: tuple[str, ...] = ()
     muted: bool = False
+    lines: tuple[str, str] | tuple[()] = ()
+
+    @property
+    def first(self) -> str:
+        """The text, or the first of its two lines."""
+        return self.lines[0] if self.lines else self.text
 
 
 GridRow = tuple[GridCell, ...]
@@ -59,6 +69,12 @@ class Grid:
         """Return the keys of the marks that are used."""
         cells = [cell for _, rows in self.groups for row in rows for cell in row]
         return {mark for part in (*self.columns, *cells) for mark in part.marks}
+
+
+def quoted_line(grid: Grid, row: GridRow, at: int) -> str:
+    """Return the paper's numbers that stand in the column after `at`, as a second line; "" for none."""
+    follows = at + 1 < len(grid.columns) and grid.columns[at + 1].kind == "quoted"
+    return f"q {row[at + 1].text}" if follows and row[at + 1].text[:1].isdigit() else ""
 
 
 def clean(text: str) -> str:
@@ -93,8 +109,10 @@ def difference_cell(cell: CellSummary) -> GridCell:
     found = cell.comparison
     if found is None or cell.holm_p is None:
         return GridCell(cell.reason or NOTHING, muted=True)
-    text = f"{points(found.difference)} [{points(found.low)}, {points(found.high)}] {p_text(cell.holm_p)}"
-    return GridCell(text, tuple(mark for mark in cell.marks if mark in (SIGNIFICANT, PLACEBO)))
+    difference, p = points(found.difference), p_text(cell.holm_p)
+    interval = f"[{points(found.low)}, {points(found.high)}]"
+    marks = tuple(mark for mark in cell.marks if mark in (SIGNIFICANT, PLACEBO))
+    return GridCell(f"{difference} {interval} {p}", marks, lines=(f"{difference} {p}", interval))
 
 
 def quoted_cell(table: Table, row: RowParams, column: str) -> GridCell:
@@ -179,6 +197,11 @@ def _row_notes(table: Table) -> list[str]:
     for row in table.declaration.rows:
         if row.note and _is_shown(table, row):
             sharing.setdefault(row.note, []).append(row.label)
+    for row in table.declaration.rows:
+        for task, why in row.without.items():
+            shown = next((c for c in table.columns if task_of(c) == task), None)
+            if shown is not None and _is_shown(table, row):
+                sharing.setdefault(f"not on {task}: {why}", []).append(row.label)
     return [f"{', '.join(labels)}: {note}." for note, labels in sharing.items()]
 
 
@@ -193,6 +216,6 @@ def notes(table: Table) -> list[str]:
     marks = [(symbol, legend) for key, (symbol, legend) in MARKS.items() if key in used]
     lines += [f"{symbol}  {legend.format(reference=reference)}." for symbol, legend in marks]
     if any(row.paper for row in table.declaration.rows):
-        lines.append(f"quoted: {table.declaration.quoted_from}; {NOTHING} is not published.")
+        lines.append(f"quoted (q): {table.declaration.quoted_from}; {NOTHING} is not published.")
     lines += _row_notes(table)
     return [clean(line) for line in (*lines, *table.notes)]

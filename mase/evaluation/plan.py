@@ -71,7 +71,7 @@ def plan(
         seeds: training seeds; the data split does not depend on them, so rows stay paired.
         overrides: `a.b=c`, laid over every row.
 
-    A row that is not available gets cells without units. Cells may share units: two units
+    A row that is not available (on a task) gets cells without units. Cells may share units: two units
     with the same digest are one training run, see `unique_units`.
 
     Raises:
@@ -96,14 +96,14 @@ def plan(
         return Unit(params=params, label=f"{row.label} / {task} / seed {seed}{part}")
 
     def units(row: RowParams, task: str) -> tuple[Unit, ...]:
+        if not row.available or task in row.without:
+            return ()
         folds = range(table.folds[task]) if task in table.folds else (None,)
         return tuple(unit(row, task, seed, fold) for seed in seeds for fold in folds)
 
     cells = []
     for row in table.rows:
-        of_task = {task_of(c): () for c in columns}
-        if row.available:
-            of_task = {task: units(row, task) for task in of_task}
+        of_task = {task: units(row, task) for task in dict.fromkeys(map(task_of, columns))}
         cells += [Cell(row.label, column, of_task[task_of(column)]) for column in columns]
     return cells
 

@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from mase.evaluation.declaration import RowParams
-from mase.evaluation.layout import MARKS, Grid, GridCell, clean, grids, notes
+from mase.evaluation.layout import MARKS, Grid, GridCell, GridRow, clean, grids, notes, quoted_line
 from mase.evaluation.summaries import CellSummary
 from mase.evaluation.tables import Table
 
@@ -39,11 +39,18 @@ def escape_latex(text: str) -> str:
     return "".join(LATEX_SPECIAL.get(character, character) for character in clean(text))
 
 
+def _width(grid: Grid, row: GridRow, at: int) -> int:
+    """Return the width of a cell that is written in two lines where it can be."""
+    cell = row[at]
+    seconds = (len(quoted_line(grid, row, at)), *map(len, cell.lines[1:]))
+    return max(len(cell.first) + len(symbols(cell.marks)) + 1, *seconds)
+
+
 def _blocks(grid: Grid, width: int) -> list[list[int]]:
     """Split a grid's score or difference columns so that each block fits the width."""
     rows = [row for _, rows in grid.groups for row in rows]
     sizes = [
-        max([len(head.title) + 2, *(len(r[i].text) + len(symbols(r[i].marks)) + 1 for r in rows)]) + 3
+        max([len(head.title) + 2, *(_width(grid, row, i) for row in rows)]) + 3
         for i, head in enumerate(grid.columns)
     ]
     blocks: list[list[int]] = [[]]
@@ -55,15 +62,15 @@ def _blocks(grid: Grid, width: int) -> list[list[int]]:
     return blocks
 
 
-def _terminal_cell(grid: Grid, row: tuple[GridCell, ...], at: int) -> Text:
-    """Return a cell with its marks, and the paper's numbers dimmed on a line below."""
+def _terminal_cell(grid: Grid, row: GridRow, at: int) -> Text:
+    """Return a cell with its marks; its second line, or the paper's numbers, dimmed below."""
     cell = row[at]
-    text = Text(cell.text, style="dim" if cell.muted else "")
+    text = Text(cell.first, style="dim" if cell.muted else "")
     if cell.marks:
         text.append(f" {symbols(cell.marks)}", style="bold")
-    follows = at + 1 < len(grid.columns) and grid.columns[at + 1].kind == "quoted"
-    if follows and row[at + 1].text[:1].isdigit():
-        text.append(f"\nq {row[at + 1].text}", style="dim")
+    for line in (*cell.lines[1:], quoted_line(grid, row, at)):
+        if line:
+            text.append(f"\n{line}", style="dim")
     return text
 
 
@@ -144,26 +151,33 @@ def to_latex(table: Table) -> str:
     return "\n".join([*lines, r"\end{table*}"]) + "\n"
 
 
-def _html_cell(cell: GridCell, kind: str) -> str:
+def _html_cell(grid: Grid, row: GridRow, at: int) -> str:
+    """Return a cell; its second line, or the paper's numbers, small below."""
+    cell, kind = row[at], grid.columns[at].kind
     mark = f"<sup>{html.escape(symbols(cell.marks))}</sup>" if cell.marks else ""
     tag = 'th scope="row"' if kind == "label" else "td"
     muted = " muted" if cell.muted else ""
-    return f'<{tag} class="{kind}{muted}">{html.escape(cell.text)}{mark}</{tag.split()[0]}>'
+    below = [
+        f"<br><small>{html.escape(line)}</small>"
+        for line in (*cell.lines[1:], quoted_line(grid, row, at))
+        if line
+    ]
+    text = f"{html.escape(cell.first)}{mark}{''.join(below)}"
+    return f'<{tag} class="{kind}{muted}">{text}</{tag.split()[0]}>'
 
 
 def _html_grid(grid: Grid) -> list[str]:
+    drawn = [at for at, head in enumerate(grid.columns) if head.kind != "quoted"]
     lines = [f"<table><caption>{html.escape(grid.title)}</caption>", "<thead><tr>"]
-    for head in grid.columns:
+    for at in drawn:
+        head = grid.columns[at]
         mark = f"<sup>{html.escape(symbols(head.marks))}</sup>" if head.marks else ""
         lines.append(f'<th scope="col" class="{head.kind}">{html.escape(head.title)}{mark}</th>')
     lines.append("</tr></thead>")
     for name, rows in grid.groups:
-        lines.append(
-            f'<tbody><tr class="group"><th colspan="{len(grid.columns)}">{html.escape(name)}</th></tr>'
-        )
+        lines.append(f'<tbody><tr class="group"><th colspan="{len(drawn)}">{html.escape(name)}</th></tr>')
         for row in rows:
-            cells = [_html_cell(cell, head.kind) for cell, head in zip(row, grid.columns, strict=True)]
-            lines.append(f"<tr>{''.join(cells)}</tr>")
+            lines.append(f"<tr>{''.join(_html_cell(grid, row, at) for at in drawn)}</tr>")
         lines.append("</tbody>")
     return [*lines, "</table>"]
 

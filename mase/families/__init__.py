@@ -6,9 +6,12 @@ metrics have the same file name in `mase.data` and `mase.evaluation.metrics`, wh
 """
 
 from mase.families.classification import Classification
+from mase.families.cloze import Cloze
 from mase.families.family import Family
+from mase.families.generation import Generation
 from mase.families.multiple_choice import MultipleChoice
 from mase.families.regression import Regression
+from mase.families.span import Span
 from mase.families.vqa import Vqa
 from mase.params import TaskParams
 
@@ -16,6 +19,9 @@ FAMILIES: dict[str, Family] = {
     "classification": Classification(),
     "regression": Regression(),
     "multiple_choice": MultipleChoice(),
+    "cloze": Cloze(),
+    "generation": Generation(),
+    "span": Span(),
     "vqa": Vqa(),
 }
 

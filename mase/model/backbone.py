@@ -45,7 +45,7 @@ class Backbone(nn.Module):
 
     def __init__(self, params: BackboneParams, architecture: Path | None = None):
         super().__init__()
-        self.params = params
+        self.params, self.architecture = params, architecture
         self.autocast: torch.dtype | None = None
         encoder = load_encoder(params, architecture)
         _check_length(encoder, params)
@@ -69,6 +69,11 @@ class Backbone(nn.Module):
         if self.lower is not None:
             self.lower.eval()
         return self
+
+    @property
+    def words(self) -> nn.Embedding:
+        """Return the word embeddings, which are in the frozen part where there is one."""
+        return _words(self.encoder if self.lower is None else self.lower)
 
     @torch.no_grad()
     def frozen_states(

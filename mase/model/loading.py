@@ -10,7 +10,16 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    MODEL_FOR_MASKED_LM_MAPPING,
+    AutoConfig,
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging
 
 from mase.errors import CheckpointFormatError, MissingWeightsError, ParamsError
@@ -115,6 +124,26 @@ def load_encoder(params: BackboneParams, architecture: Path | None = None) -> Pr
     if getattr(encoder, "pooler", None) is not None:
         encoder._modules["pooler"] = None  # its output is not used: Eq. 1 takes the pooled states
     return encoder
+
+
+def load_word_model(
+    params: BackboneParams, config: PreTrainedConfig, architecture: Path | None = None
+) -> PreTrainedModel | None:
+    """Return the family's model with a head for hidden words, which is new where the checkpoint has none.
+
+    None if Hugging Face has no such model of the family. Other arguments as `load_encoder`.
+    """
+    if type(config) not in MODEL_FOR_MASKED_LM_MAPPING:
+        return None
+    if architecture is not None or params.source == "random":
+        return AutoModelForMaskedLM.from_config(config)
+    location, options = checkpoint_of(params)
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # it would list the parts that the checkpoint lacks, or has too many
+    try:
+        return AutoModelForMaskedLM.from_pretrained(location, **options, dtype=torch.float32)
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 def _load_weights(params: BackboneParams) -> PreTrainedModel:

@@ -14,6 +14,7 @@ from mase.modalities import Modality
 from mase.model.backbone import Backbone
 from mase.model.batch import Batch
 from mase.model.fusion import GraphResidual, MixtureGate, ModalityProjection, WeightedSum
+from mase.model.heads import Head
 from mase.model.matched_head import text_alone
 from mase.model.mssg import SceneGraphInjection
 from mase.model.task_model import MaseOutput, TaskModel, task_head
@@ -135,6 +136,7 @@ class MaseModel(TaskModel):
             contrastive = torch.stack(columns, dim=1)
         if self.mixture_gate is None:
             return MaseOutput(self.head(self.sum(post, self.allocation)), pre, post, contrastive)
+        assert isinstance(self.head, Head)
         gate = self.mixture_gate(self.head.examples(post), self.allocation)  # (B, M)
         alone = self.head(post)  # (B, M, C)
         mixed = family_of(self.params.task).mixture(gate, alone)

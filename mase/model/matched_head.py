@@ -55,7 +55,8 @@ def full_mase_parameters(model: "type[MaseModel]", params: Params, fitted: "Fitt
     text alone, without a mixture.
     """
     assert params.graph is not None
-    siamese = params.second_texts > 0 and params.proxies.pair_mode == "siamese"
+    pairs = params.second_texts > 0 and params.task.family != "span"  # there towers read questions alone
+    siamese = pairs and params.proxies.pair_mode == "siamese"
     sources = 2 if params.graph.entity_proxy == "both" else 1
     towers: dict[Modality, int] = {m: t.output_width for m, t in params.towers.items()}
     proxies: dict[Modality, int] = {m: (4 if siamese else 1) * w for m, w in towers.items()}

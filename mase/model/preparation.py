@@ -113,6 +113,7 @@ def parse_all(
     train: Rows | None = None,
     inventory: RelationInventory | None = None,
     root: Path | None = None,
+    model: type[TaskModel] = TaskModel,
 ) -> GraphTable | None:
     """Parse every sentence; the relation inventory is given, or made from the training sentences.
 
@@ -120,10 +121,12 @@ def parse_all(
     """
     if params.graph is None or params.head.match_parameters_of is not None:
         return None
+    read = [model.for_parser(params, part) for part in rows]
+    learned = None if inventory is not None or train is None else model.for_parser(params, train).texts()
     return build_graphs(
-        sorted({t for part in rows for t in part.texts()}),
+        sorted({t for part in read for t in part.texts()}),
         inventory=inventory,
-        inventory_texts=train.texts() if inventory is None and train is not None else None,
+        inventory_texts=learned,
         predicates=params.graph.predicates,
         relation_nodes=params.graph.relation_nodes,
         parser=params.graph.parser,
@@ -131,12 +134,20 @@ def parse_all(
     )
 
 
-def align(params: Params, tables: Tables, rows: Rows, tokenizer: PreTrainedTokenizerBase | None) -> Aligned:
+def align(
+    params: Params,
+    tables: Tables,
+    rows: Rows,
+    tokenizer: PreTrainedTokenizerBase | None,
+    model: type[TaskModel] = TaskModel,
+) -> Aligned:
     """Tokenise a split, and find the tokens of its graphs' nodes."""
     if tokenizer is None:
         return Aligned(None, None)
     tokens = tokenise(tokenizer, rows, params.backbone.max_length)
-    return Aligned(tokens, None if tables.graphs is None else graph_nodes(tables.graphs, tokens, rows))
+    if tables.graphs is None:
+        return Aligned(tokens, None)
+    return Aligned(tokens, graph_nodes(tables.graphs, tokens, model.for_parser(params, rows)))
 
 
 def donors(params: Params, rows: Rows, kind: Literal["rows", "nodes", "sentences"], count: int) -> np.ndarray:
@@ -228,7 +239,7 @@ def build_inputs(
 
     `aligned` is what `align` says of the rows, where it is known already; the tokenizer is not asked then.
     """
-    found = align(params, tables, rows, tokenizer) if aligned is None else aligned
+    found = align(params, tables, rows, tokenizer, model) if aligned is None else aligned
     order = rows.text_rows(donors(params, rows, "rows", len(rows)))
     read = model.for_towers(params, rows)
     proxies: Mapping[Modality, np.ndarray] = {

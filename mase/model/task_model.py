@@ -66,6 +66,7 @@ class TaskModel(nn.Module):
         modalities: M of them, in order.
         allocation: (M,) the stored z.
         head: gives the answers.
+        pretrained: what the names of parameters start with that learn at `training.lr_backbone`.
     """
 
     task: TaskParams
@@ -73,6 +74,7 @@ class TaskModel(nn.Module):
     allocation: Tensor
     head: nn.Module
     has_backbone: ClassVar[bool] = True
+    pretrained: tuple[str, ...] = ("backbone.",)
 
     @classmethod
     def build(cls, params: Params, fitted: "Fitted", architecture: Path | None) -> "TaskModel":
@@ -87,6 +89,11 @@ class TaskModel(nn.Module):
     @classmethod
     def for_towers(cls, params: Params, rows: Rows) -> Rows:
         """Return the rows with the texts that the towers read instead, one for one."""
+        return rows
+
+    @classmethod
+    def for_parser(cls, params: Params, rows: Rows) -> Rows:
+        """Return the rows with the texts that scene graphs are made of, every character in its place."""
         return rows
 
     @classmethod

@@ -1,5 +1,6 @@
 """Rows tokenised once, kept as flat arrays, padded per batch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from mase.data import Rows
+from mase.params.task import MASK
 
 
 @dataclass(frozen=True)
@@ -72,16 +74,25 @@ def _pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
     return tokenizer.pad_token_id if isinstance(tokenizer.pad_token_id, int) else 0
 
 
+def _written(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[str]:
+    token = tokenizer.mask_token
+    if not isinstance(token, str) or len(token) != len(MASK):
+        return list(texts)
+    return [text.replace(MASK, token) for text in texts]
+
+
 def tokenise(tokenizer: PreTrainedTokenizerBase, rows: Rows, max_length: int) -> TokenTable:
     """Tokenise rows; pairs become one sequence, cut longest-first at `max_length`.
+
+    `[MASK]` in a text is read as the tokenizer's own mask token, which is as long (`<mask>`).
 
     Segment types are those of the tokenizer's template, whatever it says its model reads: the
     tokenizers of ALBERT and XLNet, which both tell segments apart, do not name them. Whether they
     mean something to the model, `Backbone` knows.
     """
     coded = tokenizer(
-        list(rows.texts_a),
-        list(rows.texts_b) if rows.texts_b is not None else None,
+        _written(tokenizer, rows.texts_a),
+        _written(tokenizer, rows.texts_b) if rows.texts_b is not None else None,
         truncation="longest_first" if rows.texts_b is not None else True,
         max_length=max_length,
         return_offsets_mapping=True,

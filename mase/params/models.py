@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from mase.modalities import MODALITIES, Modality
 from mase.params.task import DataParams, Frozen, Positive, Share, TaskParams
 
+ParserName = Literal["rules", "learned", "factual-t5"]
 MIXED = ("classification", "regression", "multiple_choice")  # families with a mixture of predictions
 
 
@@ -66,6 +67,7 @@ class TowerParams(Frozen):
         "xclip",
         "random",
         "sentence_encoder",
+        "vectors",
     ]
     ref: str = Field(description="checkpoint file, open_clip model, or a seed's name for random")
     pretrained: str | None = Field(default=None, description="open_clip only: pretrained tag")
@@ -111,7 +113,7 @@ class FusionParams(Frozen):
 class GraphParams(Frozen):
     """The multimodal-semantic scene graph and its attention (Eqs. 12-14)."""
 
-    parser: Literal["rules", "learned", "factual-t5"] = Field(
+    parser: ParserName = Field(
         default="learned", description="factual-t5 needs the package FactualSceneGraph"
     )
     width: Positive = 64

@@ -14,12 +14,13 @@ from mase.proxies.locate import find_checkpoint, find_package_model, is_plain, l
 from mase.proxies.open_clip_text import OpenClipTextTower
 from mase.proxies.sentence_encoder import SentenceEncoderTower
 from mase.proxies.tokenizer import BYTES, FULL_VOCABULARY, lowest_ids
-from mase.proxies.tower import BatchedTower
+from mase.proxies.tower import Tower
+from mase.proxies.vectors import VectorTable
 
 CHECKPOINT_SUFFIXES = {Path(name).suffix for name in WEIGHT_FILES} | {".pt", ".pth"}
 
 
-def build_tower(params: TowerParams, seed: int = 0) -> BatchedTower:
+def build_tower(params: TowerParams, seed: int = 0) -> Tower:
     """Build the frozen tower that `params` describe.
 
     Args:
@@ -33,6 +34,8 @@ def build_tower(params: TowerParams, seed: int = 0) -> BatchedTower:
     """
     if params.format == "sentence_encoder":
         return SentenceEncoderTower(params, find_package_model(params))
+    if params.format == "vectors":
+        return VectorTable(params, find_checkpoint(params))
     if params.width % params.heads:
         raise ParamsError(
             f"tower {params.name}: width {params.width} is not a multiple of heads {params.heads}"
@@ -68,7 +71,7 @@ def _checkpoint_tower(params: TowerParams, path: Path) -> ClipTextTower:
     return ClipTextTower(params, text_weights(tensors, layout, params, path), kept)
 
 
-def load_tower(name_or_path: str) -> BatchedTower:
+def load_tower(name_or_path: str) -> Tower:
     """Load a tower by name or from a file.
 
     Args:

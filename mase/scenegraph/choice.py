@@ -4,24 +4,21 @@ Only the rules are imported here; the others need torch and are imported when th
 """
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import get_args
 
 from mase import artifacts
 from mase.errors import ParamsError, ScenegraphError
+from mase.params import ParserName
 from mase.scenegraph import parser as rules
+from mase.scenegraph.factual_package import CHECKPOINT, installed_version
 from mase.scenegraph.graph import SceneGraph
 from mase.scenegraph.tagger import WEIGHTS as TAGGER_WEIGHTS
 
-RULES, LEARNED, FACTUAL_T5 = PARSERS = ("rules", "learned", "factual-t5")
+RULES, LEARNED, FACTUAL_T5 = PARSERS = get_args(ParserName)
 LEARNED_WEIGHTS = Path(__file__).parent / "learned" / "weights" / "parser.safetensors"
-FACTUAL_PACKAGE = "FactualSceneGraph"
-FACTUAL_BELOW = (0, 7)
-"""Versions from this one on call what transformers 5 no longer has."""
-FACTUAL_CHECKPOINT = "lizhuang144/flan-t5-base-VG-factual-sg"
 FACTUAL_ADAPTER = 1
 """Version of the way from FACTUAL's text to a graph; raise it when the graphs change."""
 
@@ -71,30 +68,8 @@ def _identity(parser: str) -> tuple[tuple[str, str | int], ...]:
     elif parser == LEARNED:
         found |= {"rules": rules.VERSION, "version": _learned_version(), "weights": _sha256(LEARNED_WEIGHTS)}
     else:
-        found |= {"version": FACTUAL_ADAPTER, "package": factual_version(), "checkpoint": FACTUAL_CHECKPOINT}
+        found |= {"version": FACTUAL_ADAPTER, "package": installed_version(), "checkpoint": CHECKPOINT}
     return tuple(found.items())
-
-
-def factual_version() -> str:
-    """Return the version of the FactualSceneGraph package that is installed.
-
-    Raises:
-        ScenegraphError: if it is not installed, or is one that calls what transformers 5 no longer has.
-    """
-    below = ".".join(map(str, FACTUAL_BELOW))
-    remedy = (
-        f'pip install "{FACTUAL_PACKAGE}<{below}" (it fetches the checkpoint {FACTUAL_CHECKPOINT} '
-        f"at first use), or choose the parser {LEARNED} or {RULES}"
-    )
-    try:
-        found = version(FACTUAL_PACKAGE)
-    except PackageNotFoundError as cause:
-        raise ScenegraphError(
-            f"the parser {FACTUAL_T5} needs the package {FACTUAL_PACKAGE}, which is not installed: {remedy}"
-        ) from cause
-    if tuple(map(int, re.findall(r"\d+", found)[:2])) >= FACTUAL_BELOW:
-        raise ScenegraphError(f"{FACTUAL_PACKAGE} {found} does not work with transformers 5: {remedy}")
-    return found
 
 
 def _learned_version() -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib import import_module
 
-from mase.scenegraph.choice import FACTUAL_CHECKPOINT, factual_version
+from mase.scenegraph.factual_package import CHECKPOINT, installed_version
 from mase.scenegraph.graph import Entity, Relation, SceneGraph
 from mase.scenegraph.learned.alignment import Alignment, align
 from mase.scenegraph.learned.decoding import Piece, add_to_graph
@@ -99,12 +99,12 @@ def _names(sentence: Sentence, found: Alignment) -> Vocabulary:
 @lru_cache(maxsize=1)
 def _generator() -> Generate:
     """Load FACTUAL's model, on the first accelerator if there is one."""
-    factual_version()
+    installed_version()
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     module = import_module("factual_scene_graph.parser.scene_graph_parser")
-    model = module.SceneGraphParser(FACTUAL_CHECKPOINT, device=device)
+    model = module.SceneGraphParser(CHECKPOINT, device=device)
 
     def generate(sentences: list[str]) -> Sequence[str]:
         return model.parse(

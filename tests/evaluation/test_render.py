@@ -1,5 +1,6 @@
 import csv
 import io
+import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
@@ -82,7 +83,7 @@ def test_markdown_golden(table: Table) -> None:
         "- Per cent, mean ± standard deviation over 2 seeds; a cell with another number of seeds says so."
         in lines
     )
-    assert "- quoted: the paper; – is not published." in lines
+    assert "- quoted (q): the paper; – is not published." in lines
     assert "- Later: needs prompts." in lines
     assert "- Too small." in lines
 
@@ -142,8 +143,11 @@ class Collector(HTMLParser):
         self.text = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.open.append(tag)
         self.tags.append(tag)
+        if tag == "br":
+            self.text += " / "
+        else:
+            self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -159,6 +163,15 @@ def test_html_nests_and_escapes(nasty: Table) -> None:
     assert "i" not in collector.tags
     assert "A|b_*<i>&$%\\{x}#[y] [31m z" in collector.text
     assert collector.tags.count("table") == 2
+
+
+def test_html_has_intervals_and_quoted_numbers_on_a_second_line(table: Table) -> None:
+    text = to_html(table)
+    assert "90.0 ±0.0<sup>*</sup><br><small>q 87.5 / 90.3</small>" in text
+    assert re.search(r"<td class=\"difference\">\+10\.0 p\S+<sup>\*</sup><br><small>\[\+\d", text)
+    assert 'class="quoted"' not in text
+    heads, first = text.split("</thead>")[0].count("<th "), text.split('class="group">')[1]
+    assert f'colspan="{heads}"' in first
 
 
 def test_no_format_lets_text_act(nasty: Table) -> None:

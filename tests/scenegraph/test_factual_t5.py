@@ -123,7 +123,7 @@ def test_the_package_is_asked_for_text(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("factual_scene_graph", "factual_scene_graph.parser"):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(factual_t5, "factual_version", lambda: "0.6.1")
+    monkeypatch.setattr(factual_t5, "installed_version", lambda: "0.6.1")
     factual_t5._generator.cache_clear()
     try:
         assert factual_t5.parse(["a red dog"])[0].facts == (("dog", "is", "red"),)

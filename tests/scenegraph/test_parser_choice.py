@@ -8,7 +8,7 @@ import pytest
 
 from mase import artifacts
 from mase.errors import ParamsError, ScenegraphError
-from mase.scenegraph import PARSERS, build_graphs, choice, parse_function, parser_identity
+from mase.scenegraph import PARSERS, build_graphs, choice, factual_package, parse_function, parser_identity
 from mase.scenegraph import parser as rules
 from mase.scenegraph.learned import parser as learned
 from mase.scenegraph.tagger import WEIGHTS
@@ -86,7 +86,7 @@ def test_an_unknown_parser_is_refused_with_the_names(function: object) -> None:
 def test_a_missing_package_is_refused_with_a_remedy(
     function: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choice, "FACTUAL_PACKAGE", ABSENT)
+    monkeypatch.setattr(factual_package, "PACKAGE", ABSENT)
     choice._identity.cache_clear()
     assert callable(function)
     with pytest.raises(ScenegraphError, match=f'pip install "{ABSENT}<0.7"'):
@@ -94,11 +94,11 @@ def test_a_missing_package_is_refused_with_a_remedy(
 
 
 def test_a_package_of_a_version_that_cannot_work_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "version", lambda package: "0.7.3")
+    monkeypatch.setattr(factual_package, "version", lambda package: "0.7.3")
     with pytest.raises(ScenegraphError, match="0.7.3 does not work.*<0.7"):
-        choice.factual_version()
-    monkeypatch.setattr(choice, "version", lambda package: "0.6.1")
-    assert choice.factual_version() == "0.6.1"
+        factual_package.installed_version()
+    monkeypatch.setattr(factual_package, "version", lambda package: "0.6.1")
+    assert factual_package.installed_version() == "0.6.1"
 
 
 def test_the_rules_and_every_identity_do_without_torch() -> None:

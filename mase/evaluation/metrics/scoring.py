@@ -5,13 +5,16 @@ import pandas as pd
 from jaxtyping import Shaped
 
 from mase.errors import ArtifactError, ParamsError, TrainingError
-from mase.evaluation.metrics import classification, regression, vqa
+from mase.evaluation.metrics import classification, cloze, generation, regression, span, vqa
 from mase.evaluation.metrics.metric import Metric
 from mase.params import TaskParams
 
 FAMILIES: tuple[tuple[Metric, ...], ...] = (
     classification.METRICS,
     regression.METRICS,
+    cloze.METRICS,
+    generation.METRICS,
+    span.METRICS,
     vqa.METRICS,
 )
 REGISTRY: dict[tuple[str, str], Metric] = {(m.family, m.name): m for metrics in FAMILIES for m in metrics}

@@ -1,214 +1,123 @@
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+"""The metrics of span tasks over columns of the predictions equal the official script's numbers."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from mase.evaluation.metrics import span
-from mase.evaluation.metrics.span import exact_match, normalise_answer, score, span_scores, token_f1
+from mase.data import Rows
+from mase.evaluation.metrics import score
+from mase.evaluation.metrics import squad as official
+from mase.evaluation.metrics.scoring import best_constant, columns_of, labels_of, metric_named
+from mase.families import FAMILIES
+from mase.params import TaskParams
 
-TEXTS = st.lists(st.sampled_from(["the", "a", "cat", "Dog.", "-", "“x”", "1,000"]), max_size=3).map(" ".join)
-
-
-@pytest.mark.parametrize(
-    ("text", "normalised"),
-    [
-        ("The  Cat's\tpaw!", "cats paw"),
-        ("a-the an", "athe"),  # punctuation goes first, and joins
-        ("theatre and another", "theatre and another"),
-        ("the", ""),
-        ("...", ""),
-        ("“Paris” – 1,000", "“paris” – 1000"),  # only ASCII punctuation goes
-        ("A. An. The.", ""),
-        ("É", "é"),
-    ],
-)
-def test_normalisation(text: str, normalised: str) -> None:
-    assert normalise_answer(text) == normalised
-
-
-def test_f1_counts_a_bag_of_tokens() -> None:
-    # Gold: big, red, big, dog; predicted: big, big, big, cat. Two in common, precision and recall 1/2.
-    assert token_f1("the big red big dog", "big big big cat") == pytest.approx(0.5)
-    assert token_f1("Denver Broncos", "the Broncos of Denver in Colorado") == pytest.approx(
-        2 * (2 / 5) * 1 / (2 / 5 + 1)
-    )
-    assert token_f1("cat", "dog") == 0.0
-
-
-def test_an_empty_side_matches_only_an_empty_side() -> None:
-    assert (token_f1("", ""), token_f1("", "the"), token_f1("", "cat"), token_f1("cat", "")) == (1, 1, 0, 0)
-    assert (exact_match("", "the"), exact_match("“cat”", "cat")) == (1, 0)
-
-
-def test_a_gold_answer_of_articles_only_is_dropped_beside_another() -> None:
-    assert score({"q": ["the", "cat"]}, {"q": ""})["exact"] == 0.0
-    assert score({"q": ["the", "cat"]}, {"q": "the cat"})["exact"] == 1.0
-    assert score({"q": ["the"]}, {"q": ""})["HasAns_exact"] == 1.0
-
-
-GOLD = {
-    "several": ["Paris", "the city of Paris", "in Paris"],
-    "articles": ["the"],  # answerable for the script, but nothing is left of its answer
-    "none": [],
-    "also none": [],
+TASK = TaskParams.model_validate({
+    "name": "t",
+    "title": "T",
+    "family": "span",
+    "metrics": "exact f1 has_answer_exact has_answer_f1 no_answer_accuracy best_exact best_f1".split(),
+    "main_metric": "f1",
+    "embedded": "unread",
+})  # fmt: skip
+NAMES = {
+    "exact": "exact",
+    "f1": "f1",
+    "has_answer_exact": "HasAns_exact",
+    "has_answer_f1": "HasAns_f1",
+    "no_answer_accuracy": "NoAns_exact",
+    "best_exact": "best_exact",
+    "best_f1": "best_f1",
 }
+CONTEXT = "the big red cat sat on a mat, and the dog sat beside it"
+SPANS = ("the big red cat", "red cat", "cat", "a mat", "the dog", "the")
 
 
-def test_scores_by_hand() -> None:
-    predictions = {"several": "City of Paris, France", "articles": "", "none": "", "also none": "a dog"}
-    found = score(GOLD, predictions)
-    f1 = 2 * (3 / 4) * 1 / (3 / 4 + 1)  # against "city of paris"
-    assert found == {
-        "exact": pytest.approx(2 / 4),
-        "f1": pytest.approx((f1 + 2) / 4),
-        "total": 4,
-        "HasAns_exact": pytest.approx(1 / 2),
-        "HasAns_f1": pytest.approx((f1 + 1) / 2),
-        "HasAns_total": 2,
-        "NoAns_exact": pytest.approx(1 / 2),
-        "NoAns_f1": pytest.approx(1 / 2),
-        "NoAns_total": 2,
+def asked(count: int, seed: int) -> tuple[Rows, dict[str, np.ndarray]]:
+    """Return questions on one context, some unanswerable, and made-up best spans and scores (ties among them)."""
+    rng = np.random.default_rng(seed)
+    golds = [rng.choice(SPANS[:-1], rng.integers(1, 3)).tolist() if rng.random() < 0.6 else [] for _ in range(count)]
+    starts = [CONTEXT.index(g[0]) if g else -1 for g in golds]
+    labels = np.array([(s, s + len(g[0])) if g else (-1, -1) for s, g in zip(starts, golds, strict=True)])
+    rows = Rows(
+        tuple(f"q{i}" for i in range(count)),
+        ("which?",) * count,
+        (CONTEXT,) * count,
+        labels,
+        references=tuple(map(tuple, golds)),
+    )
+    chosen = rng.choice(SPANS, count)
+    begin = np.array([CONTEXT.index(text) for text in chosen])
+    predicted = {
+        "start": begin,
+        "end": begin + np.array([len(text) for text in chosen]),
+        "score": rng.integers(-3, 4, count).astype(np.float32),
+        "null": rng.integers(-3, 4, count).astype(np.float32),
     }
+    return rows, predicted
 
 
-def test_a_group_without_questions_is_not_reported() -> None:
-    assert set(score({"q": ["a cat"]}, {"q": "cat"})) == {
-        "exact",
-        "f1",
-        "total",
-        "HasAns_exact",
-        "HasAns_f1",
-        "HasAns_total",
-    }
+def frame_of(rows: Rows, predicted: dict[str, np.ndarray]) -> pd.DataFrame:
+    seen = Rows(rows.ids, rows.texts_a, rows.texts_b, rows.labels, groups=rows.ids)
+    return FAMILIES["span"].frame(TASK, rows, seen, predicted, None)
 
 
-def test_the_threshold_takes_effect_above_it_and_leaves_the_search_alone() -> None:
-    gold, predictions = {"q": ["cat"], "n": []}, {"q": "cat", "n": "dog"}
-    na_probs = {"q": 0.5, "n": 0.75}
-    at = score(gold, predictions, na_probs, threshold=0.5)
-    assert (at["exact"], at["HasAns_exact"], at["NoAns_exact"]) == (1.0, 1.0, 1.0)
-    below = score(gold, predictions, na_probs, threshold=0.4)
-    assert (below["HasAns_exact"], below["NoAns_exact"]) == (0.0, 1.0)
-    assert below["best_exact"] == at["best_exact"] == 1.0
-    assert below["best_exact_thresh"] == 0.5
+def script(frame: pd.DataFrame, rows: Rows, predicted: dict[str, np.ndarray]) -> dict[str, float]:
+    """Return the official numbers: of the best spans, with the no-answer scores and the threshold 0."""
+    assert rows.references is not None
+    gold = dict(zip(rows.ids, rows.references, strict=True))
+    spans = [CONTEXT[a:b] for a, b in zip(predicted["start"], predicted["end"], strict=True)]
+    scores = dict(zip(rows.ids, frame["no_answer_score"].tolist(), strict=True))
+    return official.score(gold, dict(zip(rows.ids, spans, strict=True)), scores, threshold=0.0)
 
 
-def test_best_threshold_by_hand() -> None:
-    gold = {"a": ["cat"], "b": [], "c": ["dog bone"], "d": []}
-    predictions = {"a": "cat", "b": "bird", "c": "dog", "d": ""}
-    na_probs = {"a": 0.1, "b": 0.2, "c": 0.3, "d": 0.4}
-    # Answering nothing gets b and d: 2. Then a: 3, b: 2, c: 2 exact or 2 2/3 in F1, d: unchanged.
-    found = score(gold, predictions, na_probs)
-    assert (found["best_exact"], found["best_exact_thresh"]) == (3 / 4, 0.1)
-    assert (found["best_f1"], found["best_f1_thresh"]) == (3 / 4, 0.1)
+@pytest.mark.parametrize("seed", range(5))
+def test_the_metrics_are_the_scripts(seed: int) -> None:
+    rows, predicted = asked(60, seed)
+    frame = frame_of(rows, predicted)
+    found, expected = score(TASK, frame), script(frame, rows, predicted)
+    assert {name: found[name] for name in NAMES} == pytest.approx({n: expected[o] for n, o in NAMES.items()})
+    given = dict(zip(rows.ids, frame["prediction"], strict=True))
+    again = official.score(dict(zip(rows.ids, rows.references or (), strict=True)), given)
+    assert (found["exact"], found["f1"]) == pytest.approx((again["exact"], again["f1"]))
 
 
-def test_the_best_threshold_is_zero_where_no_answer_is_best() -> None:
-    found = score({"a": ["cat"], "b": []}, {"a": "dog", "b": "bird"}, {"a": 0.3, "b": 0.1})
-    assert (found["best_exact"], found["best_exact_thresh"]) == (0.5, 0.0)
-
-
-def test_ties_are_walked_in_the_order_of_the_probabilities_and_may_be_split() -> None:
-    gold, predictions = {"n": [], "q": ["cat"]}, {"n": "dog", "q": "cat"}
-    right_first = score(gold, predictions, {"q": 0.5, "n": 0.5})
-    wrong_first = score(gold, predictions, {"n": 0.5, "q": 0.5})
-    assert (right_first["best_exact"], right_first["best_exact_thresh"]) == (1.0, 0.5)
-    assert (wrong_first["best_exact"], wrong_first["best_exact_thresh"]) == (0.5, 0.0)
-
-
-def test_the_search_looks_at_the_raw_text_of_an_unanswerable_question() -> None:
-    # "the" is right for "no answer", and still costs a point once it is answered.
-    gold, na_probs = {"n": [], "q": ["cat"]}, {"n": 0.1, "q": 0.2}
-    assert score(gold, {"n": "the", "q": "cat"}, na_probs)["exact"] == 1.0
-    assert score(gold, {"n": "the", "q": "cat"}, na_probs)["best_exact"] == 0.5
-    assert score(gold, {"n": "", "q": "cat"}, na_probs)["best_exact"] == 1.0
-
-
-def test_probabilities_of_other_questions_are_passed_over() -> None:
-    found = score({"q": ["cat"]}, {"q": "cat", "x": "y"}, {"x": 0.0, "q": 0.2})
-    assert (found["best_f1"], found["best_f1_thresh"]) == (1.0, 0.2)
-
-
-@pytest.mark.parametrize("na_probs", [None, {"q": 0.5}])
-def test_missing_predictions_and_probabilities_are_refused(na_probs: dict[str, float] | None) -> None:
-    predictions = {"q": "cat"} if na_probs is None else {"q": "cat", "r": "dog"}
-    with pytest.raises(ValueError, match=r"1 of 2 questions have no .*\['r'\]"):
-        span_scores({"q": ["cat"], "r": []}, predictions, na_probs)
-    with pytest.raises(ValueError, match="0 of 0"):
-        span_scores({}, {})
-
-
-def walked(
-    gold: Mapping[str, Sequence[str]],
-    predictions: Mapping[str, str],
-    na_probs: Mapping[str, float],
-    raw: Mapping[str, float],
-) -> tuple[float, float]:
-    """Search the best threshold question by question."""
-    current = best = float(sum(not answers for answers in gold.values()))
-    threshold = 0.0
-    for question in sorted(na_probs, key=lambda q: na_probs[q]):
-        current += raw[question] if gold[question] else -float(predictions[question] != "")
-        if current > best:
-            best, threshold = current, na_probs[question]
-    return best / len(gold), threshold
-
-
-@given(st.data())
-def test_best_thresholds_equal_a_walk_over_the_questions(data: st.DataObject) -> None:
-    names = [f"q{i}" for i in range(data.draw(st.integers(1, 6)))]
-    gold = {q: data.draw(st.lists(TEXTS, max_size=2)) for q in names}
-    predictions = {q: data.draw(st.one_of(TEXTS, st.sampled_from([*gold[q], ""]))) for q in names}
-    na_probs = {q: data.draw(st.sampled_from([0.0, 0.5, 1.0])) for q in data.draw(st.permutations(names))}
-    scores, found = span_scores(gold, predictions, na_probs), score(gold, predictions, na_probs)
-    for name, raw in (("best_exact", scores.raw_exact), ("best_f1", scores.raw_f1)):
-        best, threshold = walked(gold, predictions, na_probs, dict(zip(gold, raw.tolist(), strict=True)))
-        assert (found[name], found[f"{name}_thresh"]) == (pytest.approx(best), threshold)
-
-
-def test_resamples_equal_scoring_the_resample() -> None:
-    rng = np.random.default_rng(0)
-    gold = {f"q{i}": ["red cat"] if i % 3 else [] for i in range(9)}
-    predictions = {q: rng.choice(["", "red cat", "cat", "dog"]) for q in gold}
-    na_probs = {q: float(rng.permutation(9)[0]) + 0.1 * i for i, q in enumerate(gold)}
-    scores = span_scores(gold, predictions, na_probs)
-    counts = rng.multinomial(9, np.full(9, 1 / 9), size=5).astype(np.uint8)
-    everything = span.resampled_spans(scores.f1[None], counts)
-    answerable = span.resampled_spans(scores.f1[None], counts, scores.has_answer)
-    best = span.resampled_best(scores, scores.raw_exact, counts)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_resample_is_scored_like_a_data_set_of_its_own(name: str) -> None:
+    seeds = [asked(9, 3)]
+    rows = seeds[0][0]
+    seeds.append((rows, asked(9, 4)[1]))
+    metric = metric_named(TASK, name)
+    frames = [frame_of(rows, predicted) for _, predicted in seeds]
+    columns = np.stack([columns_of(TASK, frame, metric) for frame in frames])
+    counts = np.random.default_rng(0).multinomial(9, np.full(9, 1 / 9), size=6).astype(np.uint8)
+    found = metric.resampled(labels_of(TASK, frames[0]), columns, counts)
+    assert found.shape == (6, 2)
     for row, weights in enumerate(counts):
-        drawn = [(q, copy) for q, times in zip(gold, weights, strict=True) for copy in range(times)]
-        again = score(
-            {f"{q}/{copy}": gold[q] for q, copy in drawn},
-            {f"{q}/{copy}": predictions[q] for q, copy in drawn},
-            {f"{q}/{copy}": na_probs[q] for q, copy in drawn},
-        )
-        assert everything[row, 0] == pytest.approx(again["f1"])
-        assert answerable[row, 0] == pytest.approx(again["HasAns_f1"])
-        assert best[row] == pytest.approx(again["best_exact"])
+        drawn = np.repeat(np.arange(9), weights)
+        for seed, frame in enumerate(frames):
+            assert found[row, seed] == pytest.approx(score(TASK, frame.iloc[drawn].reset_index())[name])
 
 
-@pytest.fixture(scope="module")
-def squad(shared_data: Path) -> dict[str, list[str]]:
-    articles = json.loads((shared_data / "squad_v2" / "dev-v2.0.json").read_text(encoding="utf-8"))["data"]
-    return {
-        asked["id"]: [answer["text"] for answer in asked["answers"]]
-        for article in articles
-        for paragraph in article["paragraphs"]
-        for asked in paragraph["qas"]
-    }
+def test_per_example_scores_average_to_the_metric() -> None:
+    frame = frame_of(*asked(20, 1))
+    for name in ("exact", "f1"):
+        metric = metric_named(TASK, name)
+        assert metric.per_example is not None
+        each = metric.per_example(labels_of(TASK, frame), columns_of(TASK, frame, metric)[None])
+        assert each.mean() == pytest.approx(score(TASK, frame)[name])
 
 
-def test_gold_answers_score_one_and_empty_ones_the_unanswerable_share(squad: dict[str, list[str]]) -> None:
-    perfect = score(squad, {q: answers[-1] if answers else "" for q, answers in squad.items()})
-    assert len(squad) == 962
-    assert (perfect["exact"], perfect["f1"], perfect["NoAns_f1"]) == (1.0, 1.0, 1.0)
-    nothing = score(squad, dict.fromkeys(squad, ""), dict.fromkeys(squad, 0.0))
-    share = sum(not answers for answers in squad.values()) / len(squad)
-    assert 0.3 < share < 0.7
-    assert nothing["exact"] == nothing["f1"] == nothing["best_f1"] == pytest.approx(share)
-    assert (nothing["HasAns_exact"], nothing["NoAns_exact"]) == (0.0, 1.0)
+@pytest.mark.parametrize("name", NAMES)
+def test_never_answering_is_what_chance_means(name: str) -> None:
+    frame = frame_of(*asked(40, 2))
+    metric, share = metric_named(TASK, name), float((frame["label"] == 0).mean())
+    constant = best_constant(TASK, frame, metric)
+    assert constant is not None
+    expected = {"has_answer_exact": 0.0, "has_answer_f1": 0.0, "no_answer_accuracy": 1.0}.get(name, share)
+    assert metric.value(labels_of(TASK, frame), constant) == pytest.approx(expected)
+
+
+def test_without_unanswerable_questions_their_accuracy_is_zero() -> None:
+    frame = frame_of(*asked(30, 0))
+    answerable = frame[frame["label"] == 1].reset_index()
+    assert score(TASK, answerable)["no_answer_accuracy"] == 0.0

@@ -7,8 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
+from flows.commands.parse import USUAL, Parsers
 from mase.evaluation.scenegraph import evaluate_parser, read_factual
-from mase.scenegraph import SceneGraph, choice, parse
+from mase.params import GraphParams
+from mase.scenegraph import PARSERS, SceneGraph, choice, factual_package, parse
 
 GOLD = """caption,scene_graph
 a red dog on a mat,"( dog , is , red ) , ( dog , on , mat )"
@@ -31,7 +33,9 @@ def gold(tmp_path: Path) -> Path:
 def test_numbers_as_json(gold: Path, tmp_path: Path) -> None:
     (tmp_path / "english.synsets").write_text("2\n1\n3\n1\n", encoding="utf-8")
     (tmp_path / "english.exceptions").write_text("", encoding="utf-8")
-    code, output, _ = mase("evaluate", str(gold), "--synonyms", str(tmp_path), "--json")
+    code, output, _ = mase(
+        "evaluate", str(gold), "--synonyms", str(tmp_path), "--parser", "rules", "--json"
+    )
     numbers = json.loads(output)
     assert code == 0
     assert (numbers["parser"], numbers["captions"], numbers["set_match"]) == ("rules", 2, 50)
@@ -43,7 +47,7 @@ def test_numbers_as_json(gold: Path, tmp_path: Path) -> None:
 
 
 def test_numbers_for_people(gold: Path) -> None:
-    code, output, _ = mase("evaluate", str(gold))
+    code, output, _ = mase("evaluate", str(gold), "--parser", "rules")
     assert code == 0
     assert "2 captions, parser: rules" in output
     assert "set match             50.0" in output
@@ -67,11 +71,16 @@ def test_texts_are_read_without_naming_a_command(tmp_path: Path) -> None:
     assert json.loads(mase("--json", str(path))[1])["facts"] == [["dog", "is", "red"]]
 
 
+def test_the_command_line_knows_every_parser_and_takes_the_one_that_runs_take() -> None:
+    assert tuple(Parsers) == PARSERS
+    assert GraphParams().parser == USUAL
+
+
 def test_coverage_of_a_task() -> None:
     code, output, _ = mase("coverage", "--task", "looks", "--json", "--most", "3")
     numbers = json.loads(output)
     assert code == 0
-    assert (numbers["set"], numbers["parser"], len(numbers["predicates"])) == ("looks", "rules", 3)
+    assert (numbers["set"], numbers["parser"], len(numbers["predicates"])) == ("looks", "learned", 3)
     assert numbers["texts"] > 256  # all of the training file, not what a profile trains on
     assert 0 <= numbers["without_entity"] <= 1
 
@@ -80,7 +89,7 @@ def test_coverage_of_a_file_as_a_table(tmp_path: Path) -> None:
     path = tmp_path / "captions.txt"
     path.write_text("a red dog on a mat\n\na dog on a bed\n:\ntwo cats\n", encoding="utf-8")
     name = f"{tmp_path.name}/captions.txt"
-    code, output, _ = mase("coverage", str(path))
+    code, output, _ = mase("coverage", str(path), "--parser", "rules")
     assert code == 0
     assert output.splitlines()[0] == "parser: rules"
     assert output.splitlines()[-1] == f"| {name} | 4 | 25.0% | 1.25 | 0.50 | 0.50 | on 2 |"
@@ -92,7 +101,7 @@ def test_coverage_of_a_file_as_a_table(tmp_path: Path) -> None:
 def test_a_parser_without_its_package_is_a_message(
     words: list[str], gold: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choice, "FACTUAL_PACKAGE", "no_such_package_of_scene_graphs")
+    monkeypatch.setattr(factual_package, "PACKAGE", "no_such_package_of_scene_graphs")
     choice._identity.cache_clear()
     words = [str(gold) if word == "GOLD" else word for word in words]
     code, output, errors = mase(*words, "--parser", "factual-t5")

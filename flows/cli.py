@@ -52,16 +52,19 @@ def _register() -> None:
         reproduce,
         runs,
         serve,
+        submit,
         towers,
         train,
         tune,
         verdict,
+        voken,
     )
 
-    for module in (reproduce, train, tune, predict, explain, compare, verdict, parse, runs, serve):
+    for module in (reproduce, train, tune, predict, submit, explain, compare, verdict, parse, runs, serve):
         module.register(app)
     app.add_typer(proxies.app, name="proxies")
     app.add_typer(towers.app, name="towers")
+    app.add_typer(voken.app, name="voken")
     app.add_typer(params.app, name="params")
 
 

@@ -108,7 +108,9 @@ def _write_vectors(plan: Plan, folder: Path, files: dict[str, str]) -> list[Repo
     table = plan.tables[0]
     unit = next(u for cell in table.cells if cell.row == table.declaration.primary for u in cell.units)
     figures = []
-    for source, drawn, about in compare_vectors(unit.params, Path(str(plan.request.vectors)), folder, "figure5b"):
+    for source, drawn, about in compare_vectors(
+        unit.params, Path(str(plan.request.vectors)), folder, "figure5b"
+    ):
         files |= {f"figure5b-{source}": str(drawn.image), f"figure5b-{source}_data": str(drawn.data)}
         figures.append(ReportFigure(f"Figure 5 (b): vectors of {source}", drawn.image, about))
     return figures

@@ -6,6 +6,7 @@ from typing import Any
 
 from mase.artifacts import digest_of, sha256_file
 from mase.data import TaskData, prepare
+from mase.data.image_features import feature_path
 from mase.modalities import Modality
 from mase.params import BackboneParams, DataParams, Params, TaskParams, TowerParams, TrainingParams
 from mase.params.vqa import VqaParams
@@ -61,11 +62,17 @@ def _tower_identity(tower: TowerParams) -> dict[str, Any]:
 def _backbone_identity(backbone: BackboneParams) -> dict[str, Any]:
     """Return what determines the language model: its settings and, where it is on this disk, its bytes."""
     from mase.model.backbone import TOKENIZER_PACKAGE
-    from mase.proxies.locate import models_of_package
+    from mase.proxies.locate import find_local, models_of_package
 
     settings = backbone.model_dump(mode="json", exclude={"name"})
-    if backbone.source == "path" and Path(backbone.ref).is_dir():
-        return {**settings, "ref": _bytes_of(Path(backbone.ref))}
+    if backbone.layout == "huggingface":
+        settings.pop("layout")
+    if backbone.tokenizer is None:
+        settings.pop("tokenizer")
+    elif (folder := find_local(backbone.tokenizer)) is not None:
+        settings["tokenizer"] = _bytes_of(folder)
+    if backbone.source == "path" and (folder := find_local(backbone.ref)) is not None:
+        return {**settings, "ref": _bytes_of(folder)}
     package = {"package": backbone.ref, "random": TOKENIZER_PACKAGE}.get(backbone.source)
     folders = models_of_package(package) if package else []
     return {**settings, "package": _bytes_of(folders[0])} if folders else settings
@@ -114,18 +121,33 @@ def identity(params: Params) -> dict[str, Any]:
         content["generation"].pop("prefix_slots")
     if params.contrastive.alpha == 0:
         content["contrastive"] = {"alpha": 0.0}
+    _keep_what_is_read(params, content)
     if params.method == "mc_ptm":
         content.pop("backbone")
         content["training"].pop("precision")
     return content
 
 
+def _keep_what_is_read(params: Params, content: dict[str, Any]) -> None:
+    """Leave the blocks of baselines out of runs that do not read them."""
+    kind, prompt = params.head.kind, content.pop("prompt")
+    if kind == "linear":
+        content["head"].pop("kind")
+    else:
+        content["head"] = {"kind": kind, "prompt": prompt[kind]}
+    if params.method != "iace":
+        content.pop("iace")
+    elif params.iace.features is not None:
+        content["iace"]["features"] = _digest_of_file(feature_path(params.iace.features))
+
+
 def _vqa_identity(params: Params) -> dict[str, Any]:
     """Return which answers are classes, and the features of regions by what is in their files."""
     from mase.data.regions import fingerprint, region_paths
 
-    settings = (params.task.vqa or VqaParams()).model_dump(mode="json")
-    return {**settings, "regions": [fingerprint(path) for path in region_paths(params.task, params.data)]}
+    settings = (params.task.vqa or VqaParams()).model_dump(mode="json", exclude={"regions", "region_width"})
+    paths = region_paths(params.task, params.data)
+    return {**settings, "regions": [fingerprint(path) for path in paths]}  # their width follows from them
 
 
 def _training_identity(training: TrainingParams) -> dict[str, Any]:

@@ -5,10 +5,12 @@ from pathlib import Path
 from torch import nn
 
 from mase import seeds
+from mase.baselines.iace import ImaginationModel
 from mase.baselines.mc_ptm import TowerWithHead
 from mase.baselines.mpb import MultimodalProxyBaseline
 from mase.baselines.mpb_cloze import ClozeProxyBaseline
 from mase.baselines.mpb_span import SpanProxyBaseline
+from mase.baselines.prompt import PromptedMase, PromptedProxyBaseline
 from mase.errors import ParamsError
 from mase.model.cloze import ClozeModel
 from mase.model.generation import GenerationBaseline, GenerationModel
@@ -24,7 +26,10 @@ METHODS: dict[str, type[TaskModel]] = {
     "mase": MaseModel,
     "mpb": MultimodalProxyBaseline,
     "mc_ptm": TowerWithHead,
+    "iace": ImaginationModel,
 }
+# With `head.kind: nsp` or `mlm`; which methods and families those are for, `Params` says.
+PROMPTED: dict[str, type[TaskModel]] = {"mase": PromptedMase, "mpb": PromptedProxyBaseline}
 # Families whose answers are not one vector per row; a method that is not named there cannot give them.
 OF_FAMILY: dict[str, dict[str, type[TaskModel]]] = {
     "cloze": {"mase": ClozeModel, "mpb": ClozeProxyBaseline},
@@ -41,6 +46,8 @@ def model_class(params: Params) -> type[TaskModel]:
         ParamsError: if the method cannot answer tasks of this family.
     """
     methods = OF_FAMILY.get(params.task.family, METHODS)
+    if params.head.kind != "linear":
+        methods = PROMPTED
     if params.method not in methods:
         raise ParamsError(
             f"method {params.method} cannot do {params.task.name}, a {params.task.family} task; "

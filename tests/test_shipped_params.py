@@ -7,7 +7,10 @@ from mase.params import available, load_params, read_named
 from mase.units import Unit, train
 
 ONE_STEP = ("training.max_steps=1", "allocation.iterations=1")
-HUB_BACKBONES = tuple(b for b in available("backbones") if read_named("backbones", b)["source"] == "hub")
+NOT_SHARED = {"vqa_v2_regions": "train2014_regions.npz", "mnli_mm": "dev_mismatched.tsv"}
+ABSENT_BACKBONES = tuple(
+    b for b in available("backbones") if read_named("backbones", b)["source"] in ("hub", "path")
+)
 
 
 def one_step(task="looks", *, overlays=(), overrides=(), **settings):
@@ -37,12 +40,16 @@ def test_tasks(task, shared_data):
     overrides = ("data.max_train_rows=120",)
     if read_named("tasks", task).get("embedded") is None:
         overrides += ("data.source=files", f"data.dir={shared_data}")
+    if task in NOT_SHARED:
+        with pytest.raises(DataError, match=f"{NOT_SHARED[task]} not found"):
+            one_step(task, overrides=overrides)
+        return
     assert one_step(task, overrides=overrides).counts["evaluation"] > 0
 
 
 @pytest.mark.parametrize("backbone", available("backbones"))
 def test_backbones(backbone):
-    if backbone in HUB_BACKBONES:
+    if backbone in ABSENT_BACKBONES:
         with pytest.raises(MissingWeightsError, match="--backbone minilm"):
             one_step(backbone=backbone)
     else:

@@ -163,13 +163,13 @@ FAMILIES = {
 }
 
 
-def save_checkpoint(family: str, folder: Path) -> BackboneParams:
-    """Write a tiny model and its tokenizer with Hugging Face's `save_pretrained`."""
+def save_checkpoint(family: str, folder: Path, **changes: Any) -> BackboneParams:
+    """Write a tiny model, its config changed so, and its tokenizer with Hugging Face's `save_pretrained`."""
     chosen = FAMILIES[family]
     tokenizer = chosen.tokenizer()
     special = {"pad_token_id": tokenizer.pad_token_id, "vocab_size": len(tokenizer)}
     torch.manual_seed(0)
-    model = AutoModel.from_config(AutoConfig.for_model(family, **special, **chosen.config))
+    model = AutoModel.from_config(AutoConfig.for_model(family, **special, **chosen.config, **changes))
     for name, parameter in model.named_parameters():
         if parameter.ndim > 1 and "norm" not in name.lower():
             torch.nn.init.normal_(parameter, std=0.2)  # a fresh model hardly tells positions apart

@@ -26,13 +26,15 @@ TableNames = Annotated[
 ]
 Figures = Annotated[
     list[str],
-    typer.Option("--figure", help="Figures to draw: --figure 4 5. Without --table only their rows are trained."),
+    typer.Option(
+        "--figure", help="Figures to draw: --figure 4 5. Without --table only their rows are trained."
+    ),
 ]
 Vectors = Annotated[
     Path | None,
     typer.Option(
-        help="For Figure 5: folder of real vectors, NAME.npy (n, d) with NAME.names.txt, and NAME.kind.txt with "
-        "what they are of (image, audio, video, text)."
+        help="For Figure 5: folder of real vectors, NAME.npy (n, d) with NAME.names.txt, and NAME.kind.txt "
+        "with what they are of (image, audio, video, text)."
     ),
 ]
 Seeds = Annotated[int, typer.Option(min=1, help="Seeds per cell.")]
@@ -175,7 +177,9 @@ def _write_and_show(plan: "Plan", failures: list[str], as_json: bool) -> None:
         typer.echo("\n".join(f"{kind:>13}  {path}" for kind, path in kinds.items()))
     lacking = plan.kept - {unit.digest for unit in plan.units() if plan.result(unit)}
     if lacking:
-        typer.echo(f"Figure 5: {len(lacking)} of {len(plan.kept)} units keep no model; `mase reproduce` trains them")
+        typer.echo(
+            f"Figure 5: {len(lacking)} of {len(plan.kept)} units keep no model; `mase reproduce` trains them"
+        )
 
 
 def register(app: typer.Typer) -> None:

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from mase.modalities import Modality
 from mase.model.backbone import Backbone
 from mase.model.batch import Batch
+from mase.model.prompt_head import PromptHead
 from mase.model.task_model import MaseOutput, TaskModel, task_head
 from mase.params import Params, TaskParams
 
@@ -46,11 +48,17 @@ class MultimodalProxyBaseline(TaskModel):
     @classmethod
     def head_of(cls, params: Params, fitted: "Fitted", backbone: Backbone, width: int) -> nn.Module:
         """Return the head on a concatenation of this width."""
+        if params.head.kind != "linear":
+            return PromptHead(params, backbone, width, fitted.label_mean, fitted.label_deviation)
         return task_head(params, fitted, width)
+
+    def read(self, batch: Batch) -> tuple[Float[Tensor, "B L W"], Float[Tensor, "B W"]]:
+        """Return the backbone's token states, and h^text."""
+        return self.backbone(batch.ids, batch.mask, batch.types, batch.frozen)
 
     def forward(self, batch: Batch) -> MaseOutput:
         """Return the output for a batch; `pre` and `post` hold the concatenation as one slice."""
-        _, pooled = self.backbone(batch.ids, batch.mask, batch.types, batch.frozen)
+        _, pooled = self.read(batch)
         parts = [pooled.float() if m == "text" else batch.proxies[m] for m in self.modalities]
         together = torch.cat(parts, dim=1)
         features = together.unsqueeze(1)

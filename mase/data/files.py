@@ -20,7 +20,7 @@ from mase.data.records import Record, RowError
 from mase.data.rows import Rows
 from mase.data.squad import read_squad
 from mase.data.structured import read_jsonl, read_parquet
-from mase.data.vqa import read_vqa
+from mase.data.vqa import BESIDE, read_vqa
 from mase.errors import DataError
 from mase.params import FileColumns, FileSource, TaskParams
 from mase.params.task import FileFormat
@@ -116,6 +116,7 @@ def read_file(
             has a record that is cut short, has no text, or a label that the task does not know.
     """
     wanted = [columns.article, columns.text_a, columns.text_b, *columns.choices, columns.label]
+    wanted += BESIDE if task.family == "vqa" else ()
     ids, examples = [], []
     reader = READERS[file_format] if annotations is None else partial(read_vqa, annotations=annotations)
     for number, fields in reader(path, [name for name in wanted if name is not None]):

@@ -6,7 +6,7 @@ finds again without a network.
 
 from typing import TYPE_CHECKING, Any
 
-from mase.data import vqa
+from mase.data import span, vqa
 from mase.data.examples import parse, rows_of
 from mase.data.records import RowError
 from mase.data.rows import Rows
@@ -65,7 +65,7 @@ def load(source: HubSource, split: str) -> "datasets.Dataset":
 def from_dataset(
     dataset: "datasets.Dataset", task: TaskParams, source: HubSource, *, prefix: str = "row"
 ) -> Rows:
-    """Turn a loaded split into rows; a row's id is `prefix` and its position.
+    """Turn a loaded split into rows; a row's id is `prefix` and its position, or a question's own.
 
     Raises:
         DataError: if a column is missing, or a row has no text or a label that the task does
@@ -73,6 +73,8 @@ def from_dataset(
     """
     columns = source.columns
     beside = vqa.BESIDE if task.family == "vqa" else ()
+    if task.family == "span" and span.ID in dataset.column_names:
+        beside = (span.ID,)
     named = (columns.text_a, columns.text_b, *columns.choices, columns.label, *beside)
     wanted = [name.split(".")[0] for name in named if name is not None]  # dots lead into nested fields
     missing = [name for name in wanted if name not in dataset.column_names]

@@ -194,6 +194,7 @@ class Trainer:
         if self._epoch[0] != epoch:
             batch_size = self.params.training.batch_size
             self._epoch = (epoch, training_batches(self.train.lengths, batch_size, self.params.seed, epoch))
+            self.model.begin_epoch(epoch)
         return self._epoch[1][position]
 
     def _alone(self) -> bool:

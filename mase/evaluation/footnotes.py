@@ -24,20 +24,25 @@ def profile_notes(profile: str) -> list[str]:
 
 
 def _counts(evidence: Found) -> str:
-    titles: dict[tuple[str, int], list[str]] = {}
+    metrics: dict[tuple[str, int], dict[str, None]] = {}  # (title, examples) -> metrics
     for found in evidence.values():
-        same = titles.setdefault((found.metric.name, found.labels.size), [])
-        if found.task.title not in same:
-            same.append(found.task.title)
+        metrics.setdefault((found.task.title, found.labels.size), {})[found.metric.name] = None
+    titles: dict[tuple[str, int], list[str]] = {}
+    for (title, size), names in metrics.items():
+        titles.setdefault((", ".join(names), size), []).append(title)
     parts = [f"{', '.join(names)}: {metric} on {size} examples" for (metric, size), names in titles.items()]
     return "Measured: " + "; ".join(parts) + "."
 
 
 def _folds(evidence: Found) -> list[str]:
-    folds = {f.task.title: f.params.data.folds for f in evidence.values() if f.params.data.folds}
+    titles: dict[int, dict[str, None]] = {}
+    for found in evidence.values():
+        if found.params.data.folds is not None:
+            titles.setdefault(found.params.data.folds, {})[found.task.title] = None
     return [
-        f"{title}: {count}-fold cross-validation, every example predicted by a model not trained on it"
-        for title, count in folds.items()
+        f"{', '.join(names)}: {count}-fold cross-validation, every example predicted by a model that was not "
+        "trained on it."
+        for count, names in titles.items()
     ]
 
 

@@ -47,11 +47,12 @@ def _where(table: Table, column: str) -> str:
 
 
 def _columns(table: Table, declaration: TableParams) -> list[str]:
-    """Return the average where the primary row has one, else every task's column."""
+    """Return the average where the primary row has one, else the tasks' columns, if they have any result."""
     average = table.cells.get((declaration.primary, AVERAGE))
     if average is not None and average.n:
         return [AVERAGE]
-    return [column for column in table.columns if column not in table.averages]
+    columns = [column for column in table.columns if column not in table.averages]
+    return [column for column in columns if column in table.tasks] or columns
 
 
 def headline(table: Table) -> list[str]:

@@ -22,6 +22,7 @@ MARKS: dict[str, tuple[str, str]] = {  # key -> symbol, legend
 }
 GROUPS = {"reference": "Reference", "method": "Methods", "ablation": "Ablations", "control": "Controls"}
 NOTHING = "–"
+WIDEST_REASON = len("not computed (no java)")
 
 Kind = Literal["label", "score", "quoted", "difference"]
 
@@ -95,10 +96,15 @@ def p_text(p: float) -> str:
     return "p=1" if float(rounded) >= 1 else f"p={rounded.removeprefix('0')}"
 
 
+def short_reason(reason: str) -> str:
+    """Return why there is no score, without its brackets if it would widen the column."""
+    return reason if len(reason) <= WIDEST_REASON else reason.partition(" (")[0]
+
+
 def score_cell(cell: CellSummary) -> GridCell:
     """Return "91.2 ±0.3", with the number of seeds where it is not the number asked for."""
     if not cell.n:
-        return GridCell(cell.reason, muted=True)
+        return GridCell(short_reason(cell.reason), muted=True)
     spread = "" if cell.sd is None else f" ±{100 * cell.sd:.1f}"
     seeds = "" if cell.n == cell.asked else f" ({cell.n} of {cell.asked} seeds)"
     return GridCell(f"{100 * cell.mean:.1f}{spread}{seeds}", cell.marks)
@@ -108,7 +114,7 @@ def difference_cell(cell: CellSummary) -> GridCell:
     """Return "+0.8 [−0.1, +1.6] p=.12" in points, or why there is none."""
     found = cell.comparison
     if found is None or cell.holm_p is None:
-        return GridCell(cell.reason or NOTHING, muted=True)
+        return GridCell(short_reason(cell.reason) or NOTHING, muted=True)
     difference, p = points(found.difference), p_text(cell.holm_p)
     interval = f"[{points(found.low)}, {points(found.high)}]"
     marks = tuple(mark for mark in cell.marks if mark in (SIGNIFICANT, PLACEBO))
@@ -218,4 +224,7 @@ def notes(table: Table) -> list[str]:
     if any(row.paper for row in table.declaration.rows):
         lines.append(f"quoted (q): {table.declaration.quoted_from}; {NOTHING} is not published.")
     lines += _row_notes(table)
+    reasons = [(table.title(c), cell.reason) for (_, c), cell in table.cells.items() if c in table.columns]
+    shortened = dict.fromkeys(pair for pair in reasons if short_reason(pair[1]) != pair[1])
+    lines += [f"{title}: {reason}." for title, reason in shortened]
     return [clean(line) for line in (*lines, *table.notes)]

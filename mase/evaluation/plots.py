@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from mase.artifacts import write_atomically
 from mase.errors import ArtifactError
-from mase.evaluation.plan import Cell
+from mase.evaluation.plan import Cell, unique_units
 from mase.modalities import MODALITIES
 from mase.units import Unit, UnitResult, load_result
 
@@ -90,13 +90,12 @@ def summarise_allocations(frames: Mapping[str, Sequence[pd.DataFrame]]) -> pd.Da
 def allocations(
     cells: Sequence[Cell], row: str, load: Callable[[Unit], UnitResult | None] = load_result
 ) -> dict[str, list[pd.DataFrame]]:
-    """Return task title -> the allocations of the done units of a row, for `figure4`."""
+    """Return task title -> the allocations of the done units of a row, each unit once, for `figure4`."""
     found: dict[str, list[pd.DataFrame]] = {}
-    for cell in (cell for cell in cells if cell.row == row):
-        for unit in cell.units:
-            result = load(unit)
-            if result is not None:
-                found.setdefault(unit.params.task.title, []).append(read_allocation(result.folder))
+    for unit in unique_units(cell for cell in cells if cell.row == row):
+        result = load(unit)
+        if result is not None:
+            found.setdefault(unit.params.task.title, []).append(read_allocation(result.folder))
     return found
 
 

@@ -49,7 +49,8 @@ class Table:
         """Return what a reader calls the column."""
         if column in self.averages:
             return "Average" if column == AVERAGE else f"Average, {column}"
-        title = self.tasks[column].title if column in self.tasks else task_of(column)
+        titles = {task_of(other): task.title for other, task in self.tasks.items()}
+        title = titles.get(task_of(column), task_of(column))
         metric = metric_of(column)
         return self.declaration.titles.get(column) or (title if metric is None else f"{title}, {metric}")
 

@@ -40,6 +40,7 @@ class Inputs:
         node_sources: where the nodes' proxies come from, concatenated in this order.
         frozen: flat (T, W) output of the backbone's frozen layers, if cached.
         extras: inputs that only some models read, by name.
+        same: the rows with the texts that tell duplicates; by default, `rows`.
         by_sentence: rows are duplicates if they share either sentence (siamese features), else
             only if they share the whole pair; choices of one question always are.
     """
@@ -54,12 +55,13 @@ class Inputs:
         frozen: Tensor | None = None,
         by_sentence: bool = True,
         extras: "Mapping[str, Extra] | None" = None,
+        same: Rows | None = None,
     ):
         self.rows, self.tokens, self.proxies = rows, tokens, dict(proxies)
         self.nodes, self.node_sources, self.frozen = nodes, tuple(node_sources), frozen
         self.extras = dict(extras or {})
-        second = rows.texts_b if rows.texts_b is not None else [""] * len(rows.texts_a)
-        pairs = [tuple(normalised(t) for t in (a, b) if t) for a, b in zip(rows.texts_a, second, strict=True)]
+        first, second = (same or rows).texts_a, (same or rows).texts_b or [""] * len(rows.texts_a)
+        pairs = [tuple(normalised(t) for t in (a, b) if t) for a, b in zip(first, second, strict=True)]
         self.keys = pairs if by_sentence or rows.options > 1 else [("\n".join(pair),) for pair in pairs]
 
     def __len__(self) -> int:

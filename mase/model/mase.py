@@ -17,6 +17,7 @@ from mase.model.fusion import GraphResidual, MixtureGate, ModalityProjection, We
 from mase.model.heads import Head
 from mase.model.matched_head import text_alone
 from mase.model.mssg import SceneGraphInjection
+from mase.model.prompt_head import PromptHead
 from mase.model.task_model import MaseOutput, TaskModel, task_head
 from mase.params import Params
 
@@ -103,6 +104,8 @@ class MaseModel(TaskModel):
     @classmethod
     def head_of(cls, params: Params, fitted: "Fitted", backbone: Backbone, width: int) -> nn.Module:
         """Return the head on h* of this width."""
+        if params.head.kind != "linear":
+            return PromptHead(params, backbone, width, fitted.label_mean, fitted.label_deviation)
         return task_head(params, fitted, width)
 
     @classmethod
@@ -118,9 +121,13 @@ class MaseModel(TaskModel):
 
         save_model(self, folder)
 
+    def read(self, batch: Batch) -> tuple[Float[Tensor, "B L W"], Float[Tensor, "B W"]]:
+        """Return the backbone's token states, and h^text."""
+        return self.backbone(batch.ids, batch.mask, batch.types, batch.frozen)
+
     def features(self, batch: Batch) -> tuple[Float[Tensor, "B M D"], Float[Tensor, "B M D"]]:
         """Return h^m and h_hat^m of a batch."""
-        states, pooled = self.backbone(batch.ids, batch.mask, batch.types, batch.frozen)
+        states, pooled = self.read(batch)
         pre = self.projection(pooled, batch.proxies)
         if self.graph is None or self.residual is None or batch.graph is None:
             return pre, pre

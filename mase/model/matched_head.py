@@ -69,4 +69,5 @@ def full_mase_parameters(model: "type[MaseModel]", params: Params, fitted: "Fitt
         head_params = params.head.model_copy(update={"match_parameters_of": None})
         head = Head(params.fusion.width or width, outputs, head_params)
         whole = model(full, backbone, head, proxies, nodes, relations)
-    return sum(p.numel() for p in whole.parameters())
+    added = [p for name, p in whole.named_parameters() if name.split(".")[0] not in model.of_every_method]
+    return sum(p.numel() for p in added)

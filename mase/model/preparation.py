@@ -255,4 +255,5 @@ def build_inputs(
         sources.append(NodeFeatures(scaled, index))
     by_sentence = params.proxies.pair_mode == "siamese"
     extras = model.extras(params, fitted, tables, rows, found)
-    return Inputs(rows, found.tokens, proxies, found.nodes, sources, by_sentence=by_sentence, extras=extras)
+    same = model.for_negatives(params, rows)
+    return Inputs(rows, found.tokens, proxies, found.nodes, sources, None, by_sentence, extras, same)

@@ -74,6 +74,7 @@ class TaskModel(nn.Module):
     allocation: Tensor
     head: nn.Module
     has_backbone: ClassVar[bool] = True
+    of_every_method: ClassVar[frozenset[str]] = frozenset()  # parts that text alone has too
     pretrained: tuple[str, ...] = ("backbone.",)
 
     @classmethod
@@ -94,6 +95,11 @@ class TaskModel(nn.Module):
     @classmethod
     def for_parser(cls, params: Params, rows: Rows) -> Rows:
         """Return the rows with the texts that scene graphs are made of, every character in its place."""
+        return rows
+
+    @classmethod
+    def for_negatives(cls, params: Params, rows: Rows) -> Rows:
+        """Return the rows with the texts that tell duplicates of Eq. 8, one for one."""
         return rows
 
     @classmethod
@@ -119,6 +125,9 @@ class TaskModel(nn.Module):
     ) -> Tensor:
         """Return what losses and the E-step take as labels, (n, ...) beside the rows that the model sees."""
         return torch.from_numpy(rows.labels)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Take note that the training batches that follow are of this epoch, counted from 0."""
 
     def task_loss(self, output: MaseOutput, labels: Tensor) -> Float[Tensor, ""]:
         """Return L_task (Eq. 7) of a batch."""

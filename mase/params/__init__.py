@@ -4,6 +4,7 @@ Below this room nothing reads YAML or dictionaries: functions take these models 
 values.
 """
 
+from mase.params.baselines import IaceParams, PromptParams, PromptTemplate
 from mase.params.files import (
     available,
     load_params,
@@ -53,9 +54,12 @@ __all__ = [
     "GraphParams",
     "HeadParams",
     "HubSource",
+    "IaceParams",
     "Params",
     "ParserName",
     "Positive",
+    "PromptParams",
+    "PromptTemplate",
     "ProxyParams",
     "Share",
     "TaskParams",

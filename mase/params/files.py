@@ -169,6 +169,14 @@ def _resolve_towers(content: dict[str, Any], where: str) -> dict[str, Any]:
     return {**content, "towers": resolved}
 
 
+def _prompt(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the task's prompts from `params/prompts/`, with those of the layers on top."""
+    given, task = content.get("prompt") or {}, content["task"].get("name", "")
+    if given and task not in available("prompts"):
+        return dict(given)
+    return merge(read_named("prompts", task), given)
+
+
 def overlay(name: str) -> dict[str, Any]:
     """Return an overlay `kind/name` (methods, ablations or controls) without its `about` line.
 
@@ -229,4 +237,6 @@ def load_params(
         content = merge(_resolve_towers(content, where), parse_override(text))
     if seed is not None:
         content["seed"] = seed
+    if content.get("head", {}).get("kind", "linear") != "linear":
+        content["prompt"] = _prompt(content)
     return validate(Params, _resolve_towers(content, where), where)

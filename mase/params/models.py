@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from mase.modalities import MODALITIES, Modality
+from mase.params.baselines import IaceParams, PromptParams
 from mase.params.task import DataParams, Frozen, Positive, Share, TaskParams
 
 ParserName = Literal["rules", "learned", "factual-t5"]
@@ -37,6 +38,14 @@ class BackboneParams(Frozen):
     lora_alpha: Positive = Field(default=16, description="the update is scaled by alpha / rank")
     lora_dropout: Share = 0.1
     prompt_tokens: Positive = Field(default=20, description="soft tokens before the row, beside max_length")
+    layout: Literal["huggingface", "voken"] = Field(
+        default="huggingface",
+        description="source: path only; voken: a checkpoint as vokenization released it, whose parts that a "
+        "backbone does without are named, and anything else refused",
+    )
+    tokenizer: str | None = Field(
+        default=None, description="folder or hub id of the tokenizer, where the checkpoint has none"
+    )
 
     @model_validator(mode="after")
     def _adapter_consistent(self) -> "BackboneParams":
@@ -44,6 +53,10 @@ class BackboneParams(Frozen):
             adapter = name.split("_")[0]
             if self.adapter != adapter and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} is set, but adapter is {self.adapter}; set adapter to {adapter}")
+        if self.layout != "huggingface" and self.source != "path":
+            raise ValueError(
+                f"layout: {self.layout} is of a folder; set source to path and ref to the folder"
+            )
         if self.adapter == "prompt" and self.freeze_layers:
             raise ValueError(
                 "adapter: prompt changes what the lowest layer sees, so no layer's output can be kept; "
@@ -165,6 +178,11 @@ class ContrastiveParams(Frozen):
 class HeadParams(Frozen):
     """The task head."""
 
+    kind: Literal["linear", "nsp", "mlm"] = Field(
+        default="linear",
+        description="linear: new; nsp, mlm: the backbone's own pre-trained head answers a prompt "
+        "(params/prompts/), hidden and dropout do not apply",
+    )
     hidden: int = Field(default=0, ge=0, description="0: linear; else one hidden layer of this width")
     match_parameters_of: Literal["mase"] | None = Field(
         default=None,
@@ -177,7 +195,8 @@ class GenerationParams(Frozen):
     """The decoder of a generation task, and how it writes."""
 
     decoder_layers: Positive = Field(
-        default=2, description="a backbone without a decoder gets one of this many layers, its own lowest ones"
+        default=2,
+        description="a backbone without a decoder gets one of this many layers, its own lowest ones",
     )
     prefix_slots: Positive = Field(default=4, description="k, vectors of the soft prefix of proxies")
     max_target_length: Positive = Field(default=32, description="tokens of a sentence, its end among them")
@@ -207,7 +226,7 @@ class Params(Frozen):
     data: DataParams = DataParams()
     backbone: BackboneParams
     towers: dict[Modality, TowerParams]
-    method: Literal["mase", "mpb", "mc_ptm"] = "mase"
+    method: Literal["mase", "mpb", "mc_ptm", "iace"] = "mase"
     modalities: tuple[Modality, ...] = MODALITIES
     proxies: ProxyParams = ProxyParams()
     fusion: FusionParams = FusionParams()
@@ -218,6 +237,8 @@ class Params(Frozen):
     head: HeadParams = HeadParams()
     generation: GenerationParams = GenerationParams()
     training: TrainingParams = TrainingParams()
+    prompt: PromptParams | None = Field(default=None, description="with head.kind nsp or mlm only")
+    iace: IaceParams = IaceParams()
     seed: int = 0
 
     @model_validator(mode="after")
@@ -233,6 +254,10 @@ class Params(Frozen):
             raise ValueError(f"method {self.method} needs the text modality")
         if self.method == "mc_ptm" and (len(self.modalities) != 1 or "text" in self.modalities):
             raise ValueError("method mc_ptm takes exactly one proxy modality")
+        if self.method == "iace" and self.modalities != ("text", "image"):
+            raise ValueError("method iace takes the modalities text and image")
+        if self.head.kind != "linear":
+            self._check_prompt()
         missing = [m for m in self.modalities if m != "text" and m not in self.towers]
         if missing:
             raise ValueError(f"no tower for {missing}; add towers.{missing[0]}")
@@ -254,12 +279,38 @@ class Params(Frozen):
             raise ValueError(
                 "m_objective: mixture has no weighted sum; set fusion.proxy_gate and fusion.rescale to none"
             )
+        if self.task.family == "cloze" and (self.data.evaluate_on != "dev" or self.data.folds is not None):
+            raise ValueError(
+                f"task {self.task.name} learns from texts and is scored on its probe; set data.evaluate_on "
+                "to dev and data.folds to null, or take the supervised task"
+            )
         files = self.task.files
         if self.data.source == "files" and not self.data.dir and not (files is not None and files.located):
             raise ValueError("data.source is files, but data.dir is not set; pass --data-dir")
         if getattr(self.task, self.data.source) is None:
             raise ValueError(f"task {self.task.name} has no {self.data.source} source; see data.source")
         return self
+
+    def _check_prompt(self) -> None:
+        """Refuse what a pre-trained head cannot be combined with, and a prompt that does not fit the task."""
+        kind, task = self.head.kind, self.task
+        template = None if self.prompt is None else self.prompt.of(kind)
+        if self.method not in ("mase", "mpb"):
+            raise ValueError(f"head.kind: {kind} is for methods mase and mpb, not for {self.method}")
+        if task.family not in ("classification", "regression"):
+            raise ValueError(f"head.kind: {kind} has no prompt for a {task.family} task; set it to linear")
+        if self.m_objective == "mixture" or self.allocation.head == "probe":
+            raise ValueError(f"head.kind: {kind} goes with m_objective: fused and allocation.head: shared")
+        if self.head.hidden or self.head.match_parameters_of is not None:
+            raise ValueError(f"head.kind: {kind} is the backbone's own head; head.hidden does not apply")
+        if template is None:
+            raise ValueError(f"head.kind is {kind}, but there is no prompt.{kind} for task {task.name}")
+        labels = len(task.labels) if task.family == "classification" else 2
+        if len(template.words) != labels:
+            what = f"{labels} labels" if task.family == "classification" else "a lowest and a highest score"
+            raise ValueError(f"prompt.{kind}.words are {len(template.words)}, but the task has {what}")
+        if task.family == "regression" and task.label_range is None:
+            raise ValueError(f"head.kind: {kind} needs task.label_range, the scores that the words stand for")
 
     @property
     def second_texts(self) -> int:

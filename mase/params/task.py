@@ -178,7 +178,7 @@ class TaskParams(Frozen):
     )
     doc_stride: Positive = Field(
         default=128,
-        description="span: tokens that two neighbouring windows of a context share, at most a third of a window",
+        description="span: tokens that two neighbouring windows of a context share, at most a third of one",
     )
     metrics: tuple[str, ...]
     main_metric: str = Field(description="the metric that a table cell shows")
@@ -221,6 +221,8 @@ class TaskParams(Frozen):
             raise ValueError(f"templates are for cloze and classification tasks; this one is {self.family}")
         if self.family == "cloze" and not self.templates:
             raise ValueError("a cloze task needs templates, sentences with [object] and [blank]")
+        if self.family == "cloze" and (self.files is None or self.files.dev is None):
+            raise ValueError("a cloze task needs files.dev, the probe; files.train holds texts to learn from")
         if self.family == "classification" and len(self.templates) > 1:
             raise ValueError("a classification task takes one template, the text that stands for the object")
         blanks = 1 if self.family == "cloze" else 0
@@ -258,6 +260,11 @@ class DataParams(Frozen):
 
     source: Literal["embedded", "files", "hub"] = "embedded"
     dir: str | None = Field(default=None, description="folder of the official files, for source: files")
+    regions: tuple[Name, ...] = Field(
+        default=(),
+        description="files of region features in place of those that the task names (task.vqa.regions); "
+        "tasks that read none stay without",
+    )
     fraction: Annotated[float, Field(gt=0, le=1)] | None = Field(
         default=None,
         description="low resource: share of the training rows that are left once internal_test (and tune) "

@@ -67,8 +67,11 @@ class Study:
             folds: example i is predicted by the unit of fold i % folds.
             numbers: seed -> further columns of the predictions.
         """
+        if predict is None:
+            self.cells.append(Cell(row, column, ()))
+            return
         units, task = [], column.partition(":")[0]
-        for seed in seeds if predict is not None else ():
+        for seed in seeds:
             for fold in range(folds):
                 folded = [f"data.folds={folds}", f"data.fold={fold}"] if folds > 1 else []
                 params = load_params(task, profile=profile, overrides=[*overrides, *folded], seed=seed)

@@ -5,8 +5,9 @@ from typing import Any, cast
 import pytest
 
 from mase.errors import DataError, ParamsError
-from mase.evaluation.declaration import TableParams, load_table
+from mase.evaluation.declaration import TableParams, load_table, task_of
 from mase.evaluation.plan import Cell, plan, shown_columns, unique_units, with_data, work
+from mase.params import available
 from mase.units import Unit
 
 
@@ -18,6 +19,20 @@ def test_the_demo_table_is_eight_rows_by_four_tasks_with_one_unit_a_seed() -> No
     assert full.units[0].params.method == "mase"
     assert full.units[0].params.task.name == "sounds"
     assert full.units[0].label == "Full MASE / sounds / seed 0"
+
+
+@pytest.mark.parametrize("name", available("tables"))
+def test_every_shipped_table_can_be_planned(name: str) -> None:
+    source = [] if name == "demo" else ["data.source=files", "data.dir=nowhere"]
+    table = load_table(name)
+    cells = plan(table, profile="local" if source else "smoke", seeds=[0], overrides=source)
+    without = {(row.label, task) for row in table.rows for task in row.without}
+    for cell in cells:
+        expected = table.row(cell.row).available and (cell.row, task_of(cell.column)) not in without
+        assert bool(cell.units) == expected
+    for column in table.columns:
+        mine = [c.units[0].params.model_dump_json() for c in cells if c.column == column and c.units]
+        assert len(set(mine)) == len(mine)  # no two rows are the same run
 
 
 def test_rows_differ_from_full_mase_in_what_they_claim() -> None:

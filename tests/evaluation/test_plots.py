@@ -63,6 +63,7 @@ def test_panels_show_their_own_modalities_and_the_weights_share_one_scale() -> N
 def test_allocations_come_from_the_folders_of_the_done_units(study: Any) -> None:
     labels = np.arange(20) % 2
     study.add("MASE", "looks", labels, lambda seed: labels, seeds=(0, 1), done=(1,))
+    study.add("MASE", "looks:accuracy", labels, lambda seed: labels, seeds=(0, 1), done=(1,))
     study.add("Text", "looks", labels, lambda seed: labels)
     allocation(0.1).to_csv(study.root / study.cells[0].units[1].digest / "allocation.csv", index=False)
     found = allocations(study.cells, "MASE", study.load)

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from flows.cli import app
 
 COMMANDS = [
-    "reproduce", "ablations", "report", "train", "tune", "predict", "parse", "runs", "serve",
+    "reproduce", "ablations", "report", "train", "tune", "predict", "explain", "compare", "verdict",
+    "parse", "runs", "serve",
     "parse evaluate", "parse coverage", "towers check", "towers train", "proxies extract",
     "params check", "params show",
 ]  # fmt: skip
@@ -42,7 +43,7 @@ ERRORS = [
     (["train", "mrpc", "--data-dir", "no-such-folder"], "no-such-folder"),
     (["train", "mrpc", "--profile", "local"], "--data-dir"),
     (["reproduce", "--table", "99"], "table99"),
-    (["reproduce", "--figure", "5"], "no figure '5'"),
+    (["reproduce", "--figure", "9"], "no figure '9'"),
     (["reproduce", "--tasks", "looks,,moves"], "separated by commas"),
     (["reproduce", "--tasks", "mrpc"], "no column 'mrpc'"),
     (["reproduce", "--seeds", "0"], "--seeds"),

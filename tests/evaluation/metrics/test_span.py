@@ -33,9 +33,12 @@ SPANS = ("the big red cat", "red cat", "cat", "a mat", "the dog", "the")
 
 
 def asked(count: int, seed: int) -> tuple[Rows, dict[str, np.ndarray]]:
-    """Return questions on one context, some unanswerable, and made-up best spans and scores (ties among them)."""
+    """Return questions on one context, some unanswerable, and made-up best spans and scores, some equal."""
     rng = np.random.default_rng(seed)
-    golds = [rng.choice(SPANS[:-1], rng.integers(1, 3)).tolist() if rng.random() < 0.6 else [] for _ in range(count)]
+    golds = [
+        rng.choice(SPANS[:-1], rng.integers(1, 3)).tolist() if rng.random() < 0.6 else []
+        for _ in range(count)
+    ]
     starts = [CONTEXT.index(g[0]) if g else -1 for g in golds]
     labels = np.array([(s, s + len(g[0])) if g else (-1, -1) for s, g in zip(starts, golds, strict=True)])
     rows = Rows(

@@ -1,0 +1,102 @@
+"""Generation of a sentence (CommonGen): targets are tokens, information is per token, many metrics.
+
+Answers are log p of each target token, (N, T), given the tokens before it; labels are the tokens,
+padded with -100. Knowing nothing is the frequency of each token among the training targets.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+from transformers import PreTrainedTokenizerBase
+
+from mase.data import Rows
+from mase.em.information import Information
+from mase.em.interpolation import interpolated_information
+from mase.em.losses import precise
+from mase.evaluation.metrics.generation import java_columns, score_columns
+from mase.families.family import Family
+from mase.params import TaskParams
+
+PADDED = -100  # stands behind the end of a target
+
+
+class Generation(Family):
+    """Labels (N, T) are token ids; a prediction is a sentence."""
+
+    def outputs(self, task: TaskParams, labels: tuple[str, ...] = ()) -> int:
+        """Return 0: the decoder takes the place of a head on one vector."""
+        return 0
+
+    def loss(
+        self, logits: Float[Tensor, "B T V"], labels: Int[Tensor, "B T"], head: Any
+    ) -> Float[Tensor, ""]:
+        """Return the mean cross entropy per target token, in nats."""
+        return functional.cross_entropy(precise(logits).flatten(0, 1), labels.flatten(), ignore_index=PADDED)
+
+    def log_likelihood(
+        self, answers: Float[Tensor, "N T"], labels: Int[Tensor, "N T"], head: Any
+    ) -> Float[Tensor, "N"]:
+        """Return log p of each target sentence."""
+        return answers.masked_fill(labels == PADDED, 0.0).sum(1)
+
+    def information(
+        self,
+        answers: Float[Tensor, "N T"],
+        labels: Int[Tensor, "N T"],
+        *,
+        calibrate: bool,
+        prior: Float[Tensor, "K"] | None,
+    ) -> Information:
+        """Return how much more likely h^m makes a target token than its frequency does, in nats."""
+        assert prior is not None
+        known = labels.clamp(0, len(prior) - 1)
+        return interpolated_information(answers, prior.log()[known], labels != PADDED, calibrate=calibrate)
+
+    def prior(self, task: TaskParams, labels: Int[Tensor, "N T"]) -> Float[Tensor, "K"]:
+        """Return the frequency of each token id among the targets, float64, one added to each count.
+
+        The last entry is of any id above the highest one seen.
+        """
+        counts = torch.bincount(labels[labels != PADDED]).double()
+        smoothed = torch.cat([counts, counts.new_zeros(1)]) + 1.0
+        return smoothed / smoothed.sum()
+
+    def frame(
+        self,
+        task: TaskParams,
+        rows: Rows,
+        seen: Rows,
+        predicted: Mapping[str, np.ndarray],
+        tokenizer: PreTrainedTokenizerBase | None,
+        labels: tuple[str, ...] = (),
+    ) -> pd.DataFrame:
+        """Return the sentences, their references and what metrics read, a line per example.
+
+        The constant prediction beside them is the best that needs no model: the concepts, joined by
+        spaces. It copies what is asked for, so its coverage is 1.
+        """
+        assert tokenizer is not None
+        sentences = [
+            text.strip()
+            for text in tokenizer.batch_decode(
+                torch.from_numpy(predicted["tokens"]), skip_special_tokens=True
+            )
+        ]
+        frame = pd.DataFrame({"id": rows.ids, "label": rows.labels, "prediction": sentences})
+        if rows.references is None:
+            return frame
+        concepts = [text.split() for text in rows.texts_a]
+        copies = [" ".join(words) for words in concepts]
+        columns = score_columns(sentences, rows.references, concepts)
+        columns |= java_columns(sentences, rows.references, task.metrics)
+        constant = score_columns(copies, rows.references, concepts)
+        constant |= java_columns(copies, rows.references, task.metrics)
+        columns |= {f"constant_{name}": values for name, values in constant.items()}
+        frame["references"] = [list(group) for group in rows.references]
+        return frame.assign(**columns)

@@ -1,0 +1,279 @@
+"""Generation with proxies as a soft prefix of what the decoder attends to (Section 3.4, for sentences).
+
+Reading of the paper: "the objective of the M-step" is replaced "with the text generation objective", and
+no more is said of where the proxies enter. Here h^text is the encoder's token states, the proxies are a soft
+prefix beside them (`mase.model.memory`), L_task is the mean loss per target token, and L_cc compares the
+pooled states with the proxies. p(y | h^m), which the E-step needs, is the decoder on one of them alone: on
+the text without a prefix, or on the slots of one proxy without the text. The read-out of HGAT enters a
+proxy's h^m as in every task, and is added to each token state for the text, both through their gates.
+`fusion.rescale` has no use here: attention is normalised.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import PreTrainedTokenizerBase
+
+from mase.data import Rows
+from mase.errors import ParamsError
+from mase.families import family_of
+from mase.families.generation import PADDED
+from mase.modalities import Modality
+from mase.model.backbone import Backbone
+from mase.model.batch import Batch
+from mase.model.beam_search import beam_search
+from mase.model.decoder import Decoder, special_ids
+from mase.model.decoder_loading import build_decoder, has_own_decoder
+from mase.model.fusion import STRIDE, finite_log
+from mase.model.mase import MaseModel
+from mase.model.memory import Memory, Prefix
+from mase.model.task_model import MaseOutput, TaskModel
+from mase.params import GenerationParams, Params
+
+if TYPE_CHECKING:
+    from mase.model.inputs import Inputs
+    from mase.model.preparation import Fitted
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationOutput(MaseOutput):
+    """What a forward pass knows; the decoder has not run yet, and `logits` is empty, (B, 0).
+
+    Attributes:
+        memory: text and prefix, with the stored z.
+        states, raised: (B, L, W) token states before and after the graph.
+    """
+
+    memory: Memory
+    states: Float[Tensor, "B L W"]
+    raised: Float[Tensor, "B L W"]
+
+
+class Writer(TaskModel):
+    """A model whose head is a decoder."""
+
+    generation: GenerationParams
+
+    @classmethod
+    def targets(
+        cls,
+        params: Params,
+        rows: Rows,
+        inputs: "Inputs",
+        fitted: "Fitted",
+        tokenizer: PreTrainedTokenizerBase | None,
+    ) -> Int[Tensor, "n T"]:
+        """Return the tokens of each row's first reference and its end, padded with -100; cut if too long."""
+        assert tokenizer is not None and rows.references is not None
+        _, end, _ = special_ids(tokenizer)
+        length = params.generation.max_target_length
+        targets = torch.full((len(rows), length), PADDED)
+        sentences = [references[0] for references in rows.references]
+        coded = tokenizer(sentences, add_special_tokens=False)["input_ids"]
+        for row, ids in enumerate(coded):
+            whole = [*ids[: length - 1], end]
+            targets[row, : len(whole)] = torch.tensor(whole)
+        return targets
+
+    def task_loss(self, output: MaseOutput, labels: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
+        """Return the mean negative log likelihood per target token, in nats (Eq. 7)."""
+        assert isinstance(output, GenerationOutput) and isinstance(self.head, Decoder)
+        labels = _trimmed(labels)
+        logits = self.head.teacher_forced(labels, output.memory)
+        return family_of(self.task).loss(logits, labels, self.head)
+
+    def log_probabilities(self, memory: Memory, labels: Int[Tensor, "B T"]) -> Float[Tensor, "B T"]:
+        """Return log p of each target token given those before it; 0 where there is none."""
+        assert isinstance(self.head, Decoder)
+        short = _trimmed(labels)
+        logits = self.head.teacher_forced(short, memory).transpose(1, 2).float()
+        losses = functional.cross_entropy(logits, short, ignore_index=PADDED, reduction="none")
+        return functional.pad(-losses, (0, labels.shape[1] - short.shape[1]))
+
+    def predicted(self, batch: Batch) -> dict[str, Tensor]:
+        """Return `tokens` (B, max_target_length), the sentence that beam search finds for each row."""
+        output = self(batch)
+        assert isinstance(output, GenerationOutput) and isinstance(self.head, Decoder)
+        limits = {"beams": self.generation.beams, "length": self.generation.max_target_length}
+        return {"tokens": beam_search(self.head, output.memory, len(batch), **limits)}
+
+
+class SoftPrefix(nn.Module):
+    """P of Eq. 1's counterpart: a vector of width D to `slots` vectors of the decoder's width."""
+
+    def __init__(self, entry: int, width: int, slots: int):
+        super().__init__()
+        self.slots = slots
+        self.project = nn.Linear(entry, slots * width)
+
+    def forward(self, features: Float[Tensor, "*B D"]) -> Float[Tensor, "*B K W"]:
+        """Return the slots of each feature vector."""
+        return self.project(features).unflatten(-1, (self.slots, -1))
+
+
+class GenerationModel(Writer, MaseModel):
+    """Full MASE for sentences; text-only and the ablations are params of it."""
+
+    def __init__(
+        self,
+        params: Params,
+        backbone: Backbone,
+        head: nn.Module,
+        proxy_widths: Mapping[Modality, int],
+        node_widths: Mapping[Modality, int],
+        relations: int,
+    ):
+        super().__init__(params, backbone, head, proxy_widths, node_widths, relations)
+        self.generation = params.generation
+        self.pretrained = _pretrained(backbone)
+        self.prefix = None
+        if len(self.modalities) > 1:
+            self.prefix = SoftPrefix(backbone.width, backbone.width, params.generation.prefix_slots)
+
+    @classmethod
+    def build(cls, params: Params, fitted: "Fitted", architecture: Path | None) -> "GenerationModel":
+        """Return a model with first weights; backbone and decoder are drawn before what is added to them.
+
+        Raises:
+            ParamsError: if no decoder goes with the backbone, or a setting has no meaning here.
+        """
+        backbone, decoder = _language_model(params, architecture)
+        if params.fusion.width not in (None, backbone.width):
+            raise ParamsError(
+                f"fusion.width: {params.fusion.width}, but a sentence is written at the backbone's "
+                f"{backbone.width}; leave it out"
+            )
+        widths: dict[Modality, int] = {m: len(s.mean) for m, s in fitted.sentence.items()}
+        nodes: dict[Modality, int] = {m: len(s.mean) for m, s in fitted.node.items()}
+        relations = len(fitted.inventory.names) if fitted.inventory is not None else 0
+        return cls(params, backbone, decoder, widths, nodes, relations)
+
+    def forward(self, batch: Batch) -> GenerationOutput:
+        """Return the memory of a batch, with the stored allocation; labels are not needed."""
+        assert batch.mask is not None
+        states, pooled = self.backbone(batch.ids, batch.mask, batch.types, batch.frozen)
+        pre = self.projection(pooled, batch.proxies)
+        post, raised = pre, states
+        if self.graph is not None and self.residual is not None and batch.graph is not None:
+            readout, occupied = self.graph(states, batch.graph)
+            post = self.residual(pre, readout, occupied)
+            text = STRIDE * self.residual.gamma[0] * readout[:, 0] * occupied[:, None]
+            raised = states + text[:, None, :]
+        contrastive = post
+        if self.contrastive_head is not None:
+            columns = [self.contrastive_head[m](post[:, i]) for i, m in enumerate(self.modalities)]
+            contrastive = torch.stack(columns, dim=1)
+        memory = Memory(raised, batch.mask, self._mixed_prefix(post))
+        nothing = post.new_zeros(len(post), 0)
+        return GenerationOutput(nothing, pre, post, contrastive, memory=memory, states=states, raised=raised)
+
+    def answers(self, output: MaseOutput, labels: Int[Tensor, "B T"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return log p of each target token, teacher-forced.
+
+        Returns:
+            (B, T) with the text and the prefix, (B, M, T) of each modality alone before the graph, and after.
+        """
+        assert isinstance(output, GenerationOutput) and output.memory.mask is not None
+        mask = output.memory.mask
+        pre, post = (
+            torch.stack(
+                [self.log_probabilities(memory, labels) for memory in self._alone(states, mask, features)],
+                dim=1,
+            )
+            for states, features in ((output.states, output.pre), (output.raised, output.post))
+        )
+        return self.log_probabilities(output.memory, labels), pre, post
+
+    def _mixed_prefix(self, features: Float[Tensor, "B M D"]) -> Prefix | None:
+        """Return the slots sum over m of z_m P(h^m) / (1 - z_text), and the bias that goes with them."""
+        if self.prefix is None:
+            return None
+        slots = self.prefix(features[:, 1:])  # (B, M - 1, K, W)
+        others = self.allocation[1:].sum()
+        shares = self.allocation[1:] / others.clamp_min(torch.finfo(others.dtype).tiny)
+        gated = shares * self.sum.gates()[1:]
+        return Prefix(
+            keys=torch.einsum("bmkw,m->bkw", slots, shares),
+            values=torch.einsum("bmkw,m->bkw", slots, gated),
+            gate=gated.sum(),
+            log_odds=finite_log(others) - finite_log(self.allocation[0]),
+        )
+
+    def _alone(
+        self, states: Float[Tensor, "B L W"], mask: Bool[Tensor, "B L"], features: Float[Tensor, "B M D"]
+    ) -> list[Memory]:
+        """Return the memory of each modality alone; a gate's size is no information, its sign is."""
+        memories = [Memory(states, mask, None)]
+        if self.prefix is not None:
+            slots, signs = self.prefix(features[:, 1:]), torch.sign(self.sum.gates()[1:])
+            for number, sign in enumerate(signs):
+                one = slots[:, number]
+                memories.append(Memory(None, None, Prefix(one, sign * one, sign, sign.new_zeros(()))))
+        return memories
+
+
+class GenerationBaseline(Writer):
+    """MPB for sentences: a soft prefix from the raw proxies side by side; no z, no gate, no graph.
+
+    Args:
+        entry: the sum of the proxies' widths.
+    """
+
+    def __init__(self, params: Params, backbone: Backbone, head: nn.Module, entry: int):
+        super().__init__()
+        self.task, self.modalities, self.generation = params.task, params.modalities, params.generation
+        self.backbone, self.head = backbone, head
+        self.pretrained = _pretrained(backbone)
+        self.prefix = SoftPrefix(entry, backbone.width, params.generation.prefix_slots)
+        count = len(self.modalities)
+        self.register_buffer("allocation", torch.full((count,), 1.0 / count))
+
+    @classmethod
+    def build(cls, params: Params, fitted: "Fitted", architecture: Path | None) -> "GenerationBaseline":
+        """Return a model with first weights.
+
+        Raises:
+            ParamsError: if no decoder goes with the backbone, or a setting has no meaning here.
+        """
+        backbone, decoder = _language_model(params, architecture)
+        return cls(params, backbone, decoder, sum(len(scale.mean) for scale in fitted.sentence.values()))
+
+    def forward(self, batch: Batch) -> GenerationOutput:
+        """Return the memory of a batch; the features are text and proxies side by side, as one slice."""
+        assert batch.mask is not None
+        states, pooled = self.backbone(batch.ids, batch.mask, batch.types, batch.frozen)
+        together = torch.cat([batch.proxies[m] for m in self.modalities if m != "text"], dim=1)
+        slots, nothing = self.prefix(together), together.new_zeros(())
+        memory = Memory(states, batch.mask, Prefix(slots, slots, torch.ones_like(nothing), nothing))
+        features = torch.cat([pooled.float(), together], dim=1).unsqueeze(1)
+        empty = together.new_zeros(len(together), 0)
+        return GenerationOutput(
+            empty, features, features, features, memory=memory, states=states, raised=states
+        )
+
+
+def _language_model(params: Params, architecture: Path | None) -> tuple[Backbone, Decoder]:
+    """Return encoder and decoder, and refuse what a decoder has no place for."""
+    if params.head.match_parameters_of is not None or params.head.hidden:
+        raise ParamsError(
+            "head.hidden and head.match_parameters_of: a generation task has no classifier to widen; "
+            "leave them out, and set generation.decoder_layers for a larger decoder"
+        )
+    backbone = Backbone(params.backbone, architecture)
+    loaded_later = architecture is not None
+    return backbone, build_decoder(params.backbone, params.generation, backbone, loaded_later=loaded_later)
+
+
+def _pretrained(backbone: Backbone) -> tuple[str, ...]:
+    return ("backbone.", "head.") if has_own_decoder(backbone) else ("backbone.",)
+
+
+def _trimmed(labels: Int[Tensor, "B T"]) -> Int[Tensor, "B S"]:
+    """Return the labels without the columns that are padding in every row."""
+    return labels[:, : int((labels != PADDED).sum(1).max())]

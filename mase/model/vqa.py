@@ -1,0 +1,266 @@
+"""Visual question answering: a question stream, and where the user has features, a region stream.
+
+The question stream is MASE, or a baseline, as in every other family: one vector q of the question.
+Without region features the head reads q, a question-only model. With them the image enters as in
+Up-Down (Anderson et al. 2018, sections 3.2 and 3.3): q attends over the k regions, and the head reads the
+product of both. The regions' features are frozen, what reads them trains.
+
+Reading of the paper: MASE is added to the language model (notes 4.27), so q is all that it changes. The
+detector's pre-trained streams of ViLBERT and ConceptBert are not rebuilt here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+from mase.baselines.mc_ptm import TowerWithHead
+from mase.baselines.mpb import MultimodalProxyBaseline
+from mase.data import Rows
+from mase.data.regions import RegionStore, open_regions
+from mase.errors import DataError
+from mase.families.vqa import answer_ids, vqa_params
+from mase.model.backbone import Backbone
+from mase.model.batch import Batch
+from mase.model.heads import Head
+from mase.model.mase import MaseModel
+from mase.model.task_model import Extra, MaseOutput, TaskModel, task_head
+from mase.params import Params, TaskParams
+
+if TYPE_CHECKING:
+    from mase.model.inputs import Inputs
+    from mase.model.preparation import Aligned, Fitted, Tables
+
+REGIONS = "regions"
+CORNERS = 4  # x1, y1, x2, y2 as shares of the image
+
+
+@dataclass(frozen=True)
+class RegionBatch:
+    """The regions of a batch's images, K of the image with most; `mask` is False where there is none."""
+
+    features: Float[Tensor, "B K R"]
+    boxes: Float[Tensor, "B K 4"]
+    mask: Bool[Tensor, "B K"]
+
+    def to(self, device: torch.device) -> "RegionBatch":
+        """Return the batch on a device."""
+        return RegionBatch(self.features.to(device), self.boxes.to(device), self.mask.to(device))
+
+
+class RegionInput:
+    """The regions of a split's images, read from the user's files batch by batch."""
+
+    def __init__(self, store: RegionStore, images: Sequence[str]):
+        self.store, self.images = store, tuple(images)
+
+    def batch(self, indices: np.ndarray, width: int) -> RegionBatch:
+        """Return the regions of the images of rows `indices`."""
+        found = [self.store.regions(self.images[index]) for index in indices.tolist()]
+        counts = np.array([len(regions.features) for regions in found])
+        mask = np.arange(counts.max()) < counts[:, None]  # (B, K)
+        features = np.zeros((*mask.shape, found[0].features.shape[1]), np.float32)
+        boxes = np.zeros((*mask.shape, CORNERS), np.float32)
+        features[mask] = np.concatenate([regions.features for regions in found])
+        boxes[mask] = np.concatenate([regions.boxes for regions in found])
+        return RegionBatch(torch.from_numpy(features), torch.from_numpy(boxes), torch.from_numpy(mask))
+
+
+class GatedTanh(nn.Module):
+    """tanh(W x + b) * sigmoid(W' x + b'), the non-linear layer of Up-Down."""
+
+    def __init__(self, inputs: int, width: int):
+        super().__init__()
+        self.value, self.gate = nn.Linear(inputs, width), nn.Linear(inputs, width)
+
+    def forward(self, inputs: Float[Tensor, "*B I"]) -> Float[Tensor, "*B H"]:
+        """Return the layer's output."""
+        return torch.tanh(self.value(inputs)) * torch.sigmoid(self.gate(inputs))
+
+
+class RegionAttention(nn.Module):
+    """Top-down attention of a question over regions, and the product of both.
+
+        a_i = w . f_a([v_i ; q]),   v = sum_i softmax(a)_i v_i,   joint = f_q(q) * f_v(v)
+
+    with f gated tanh layers and v_i a region's feature (layer-normalised, since detectors differ in
+    scale) and the corners of its box.
+
+    Args:
+        question: width of q.
+        regions: width of a region's feature.
+        width: H, of the joint vector.
+    """
+
+    def __init__(self, question: int, regions: int, width: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(regions)
+        self.attend = GatedTanh(regions + CORNERS + question, width)
+        self.score = nn.Linear(width, 1)
+        self.question = GatedTanh(question, width)
+        self.image = GatedTanh(regions + CORNERS, width)
+
+    def forward(self, question: Float[Tensor, "B D"], regions: RegionBatch) -> Float[Tensor, "B H"]:
+        """Return the joint vector; the order of the regions does not count."""
+        seen = torch.cat([self.norm(regions.features), regions.boxes], dim=-1)  # (B, K, R + 4)
+        asked = question.unsqueeze(1).expand(-1, seen.shape[1], -1)
+        scores = self.score(self.attend(torch.cat([seen, asked], dim=-1))).squeeze(-1)  # (B, K)
+        weights = scores.masked_fill(~regions.mask, -torch.inf).softmax(-1)
+        attended = torch.einsum("bk,bkr->br", weights, seen)
+        return self.question(question) * self.image(attended)
+
+
+@dataclass(frozen=True)
+class VqaOutput(MaseOutput):
+    """An output with the regions that it looked at, which the E-step needs for one modality alone."""
+
+    regions: RegionBatch | None = None
+
+
+class Answering(TaskModel):
+    """What every method does in a VQA task: read regions, take answers as targets, name the best one."""
+
+    look: RegionAttention | None
+    of_every_method = frozenset({"look"})
+
+    @classmethod
+    def extras(
+        cls, params: Params, fitted: "Fitted", tables: "Tables", rows: Rows, aligned: "Aligned"
+    ) -> dict[str, Extra]:
+        """Return the region features of the rows' images, if the task has any.
+
+        Raises:
+            DataError: if an image has none, or the rows are texts without images.
+        """
+        asked = vqa_params(params.task)
+        if not asked.regions:
+            return {}
+        if rows.groups is None:
+            raise DataError(
+                f"task {params.task.name} was trained with region features, which a question alone does not "
+                "have; predict with a question-only model (task vqa_v2)"
+            )
+        store = open_regions(params.task, params.data)
+        store.require(rows.groups, asked.region_width)
+        return {REGIONS: RegionInput(store, rows.groups)}
+
+    @classmethod
+    def targets(
+        cls,
+        params: Params,
+        rows: Rows,
+        inputs: "Inputs",
+        fitted: "Fitted",
+        tokenizer: PreTrainedTokenizerBase | None,
+    ) -> Tensor:
+        """Return the class of every person's answer, (n, K)."""
+        return answer_ids(rows.references or (), fitted.labels)
+
+    def predicted(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the class of the best `answer` and the `confidence` in it, in [0, 1]."""
+        confidence, answer = self(batch).logits.float().sigmoid().max(dim=-1)
+        return {"answer": answer, "confidence": confidence}
+
+    def asked(self, output: MaseOutput) -> Float[Tensor, "B D"]:
+        """Return q, the vector of the question."""
+        return output.post[:, 0]
+
+    def forward(self, batch: Batch) -> MaseOutput:
+        """Return the output for a batch."""
+        output = cast(MaseOutput, super().forward(batch))
+        if self.look is None:
+            return output
+        regions = cast(RegionBatch, batch.extras[REGIONS])
+        logits = self.head(self.look(self.asked(output), regions))
+        return VqaOutput(logits, output.pre, output.post, output.contrastive, regions=regions)
+
+
+def region_attention(task: TaskParams, width: int) -> RegionAttention | None:
+    """Return the region stream beside a question vector of this width; None for question-only tasks."""
+    params = vqa_params(task)
+    return RegionAttention(width, params.region_width, width) if params.regions else None
+
+
+def width_read_by(head: nn.Module) -> int:
+    """Return the width of the vectors that a head takes."""
+    assert isinstance(head, Head)
+    return (head.output if head.hidden is None else head.hidden).in_features
+
+
+def answer_head(params: Params, fitted: "Fitted", width: int) -> Head:
+    """Return the head, whose first biases are the log odds of the training answers.
+
+    So training starts at the best constant: thousands of answers are nearly always wrong, and a
+    head that starts at even odds needs most of the steps to learn just that.
+    """
+    head = task_head(params, fitted, width)
+    if fitted.label_shares:
+        shares = torch.tensor(fitted.label_shares, dtype=torch.float64)
+        with torch.no_grad():
+            head.output.bias.copy_(shares.logit(eps=1e-6))
+    return head
+
+
+class VqaModel(Answering, MaseModel):
+    """MASE as the question stream."""
+
+    def __init__(self, params: Params, backbone: Backbone, head: nn.Module, *widths: Any):
+        super().__init__(params, backbone, head, *widths)
+        self.look = region_attention(params.task, params.fusion.width or backbone.width)
+
+    @classmethod
+    def head_of(cls, params: Params, fitted: "Fitted", backbone: Backbone, width: int) -> nn.Module:
+        """Return the head on h*, or on the joint vector, which is as wide."""
+        return answer_head(params, fitted, width)
+
+    def asked(self, output: MaseOutput) -> Float[Tensor, "B D"]:
+        """Return h* (Eq. 1)."""
+        return self.sum(output.post, self.allocation)
+
+    def answers(self, output: MaseOutput, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return (B, A) and (B, M, A) logits; with regions each modality alone looks at them."""
+        if self.look is None or not isinstance(output, VqaOutput) or output.regions is None:
+            return super().answers(output, labels)
+        return (
+            output.logits,
+            self._alone(output.pre, output.regions),
+            self._alone(output.post, output.regions),
+        )
+
+    def _alone(self, features: Float[Tensor, "B M D"], regions: RegionBatch) -> Float[Tensor, "B M A"]:
+        assert self.look is not None
+        questions = self.sum.alone(features).unbind(1)
+        return torch.stack([self.head(self.look(question, regions)) for question in questions], dim=1)
+
+
+class VqaProxyBaseline(Answering, MultimodalProxyBaseline):
+    """MPB: q is the concatenation."""
+
+    def __init__(self, task: TaskParams, backbone: Backbone, head: nn.Module, modalities: Sequence[Any]):
+        super().__init__(task, backbone, head, modalities)
+        self.look = region_attention(task, width_read_by(head))
+
+    @classmethod
+    def head_of(cls, params: Params, fitted: "Fitted", backbone: Backbone, width: int) -> nn.Module:
+        """Return the head on the concatenation, or on the joint vector, which is as wide."""
+        return answer_head(params, fitted, width)
+
+
+class VqaTower(Answering, TowerWithHead):
+    """MC-PTM: q is one tower's vector of the question."""
+
+    def __init__(self, task: TaskParams, head: nn.Module, modality: Any):
+        super().__init__(task, head, modality)
+        self.look = region_attention(task, width_read_by(head))
+
+    @classmethod
+    def build(cls, params: Params, fitted: "Fitted", architecture: Path | None) -> "VqaTower":
+        """Return a model with first weights."""
+        (modality,) = params.modalities
+        return cls(params.task, answer_head(params, fitted, len(fitted.sentence[modality].mean)), modality)

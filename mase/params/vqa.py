@@ -1,0 +1,27 @@
+"""Params of a visual question answering task: its answers and its region features."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class VqaParams(BaseModel):
+    """Which answers are classes, and where the regions of the images are."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    answers_at_least: Annotated[int, Field(ge=1)] = Field(
+        default=3,
+        description="an answer is a class if it is the most frequent one of so many training questions",
+    )
+    answers_at_most: Annotated[int, Field(ge=2)] = Field(
+        default=3129, description="classes, the most frequent first; 3,129 is what the peers have"
+    )
+    regions: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(),
+        description="files of region features (npz, h5, parquet; see mase.data.region_files) below the "
+        "folder of the task's files, or absolute; several are joined. None: question-only",
+    )
+    region_width: Annotated[int, Field(ge=1)] = Field(
+        default=2048, description="numbers of a region's feature"
+    )

@@ -1,0 +1,68 @@
+"""Requests for several tables: which tasks go where, what has no data, what is shared."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.plan_view import print_plan
+from flows.request import Request, make_plan
+from mase.errors import DataError, ParamsError
+
+ROWS = """reference: A
+primary: A
+rows:
+  - {label: A, group: reference, overlays: [methods/text]}
+  - {label: Later, group: method, available: false, note: later}
+"""
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> tuple[str, str]:
+    """Return two tables that share SST-2, which has data; the second has MRPC as well, which has none."""
+    for name, columns in (("first", "[sst2]"), ("second", '[mrpc, "mrpc:f1", sst2, "sst2:accuracy"]')):
+        (tmp_path / f"{name}.yaml").write_text(f"name: {name}\ntitle: {name}\ncolumns: {columns}\n{ROWS}")
+    (tmp_path / "SST-2").mkdir()
+    lines = "".join(f"sentence {i}\t{i % 2}\n" for i in range(300))
+    for name in ("train.tsv", "dev.tsv"):
+        (tmp_path / "SST-2" / name).write_text(f"sentence\tlabel\n{lines}")
+    return str(tmp_path / "first.yaml"), str(tmp_path / "second.yaml")
+
+
+def request(tables: tuple[str, ...], *tasks: str) -> Request:
+    overrides = ("data.source=files", f"data.dir={Path(tables[0]).parent}")
+    return Request(profile="smoke", tables=tables, tasks=tasks or None, seeds=1, overrides=overrides)
+
+
+@pytest.mark.usefixtures("mase_home")
+def test_a_task_goes_to_the_tables_that_have_it(tables: tuple[str, str]) -> None:
+    both = make_plan(request(tables, "sst2"))
+    assert [[cell.column for cell in table.cells if cell.units] for table in both.tables] == [
+        ["sst2"],
+        ["sst2", "sst2:accuracy"],
+    ]
+    assert len(both.units()) == 1
+    (second,) = make_plan(request(tables, "sst2:accuracy")).tables
+    assert second.declaration.name == "second"
+    with pytest.raises(ParamsError, match="no column 'stsb' in these tables; there is: sst2, mrpc"):
+        make_plan(request(tables, "sst2", "stsb"))
+
+
+@pytest.mark.usefixtures("mase_home")
+def test_a_task_without_data_leaves_the_others(
+    tables: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = make_plan(request(tables))
+    lost = [cell for table in plan.tables for cell in table.cells if cell.reason]
+    assert [(cell.row, cell.column, cell.units) for cell in lost] == [("A", "mrpc", ()), ("A", "mrpc:f1", ())]
+    print_plan(plan, False)
+    shown = capsys.readouterr().out
+    assert "  A: sst2; 0 of 1 done" in shown
+    assert "  no data for mrpc: train.tsv not found" in shown
+    assert "1 units, 0 done, 1 to train" in shown
+    assert "1 of them are shared by rows or tables, which have 2 places for units" in shown
+
+
+@pytest.mark.usefixtures("mase_home")
+def test_no_data_at_all_is_an_error(tables: tuple[str, str]) -> None:
+    with pytest.raises(DataError, match="train.tsv not found"):
+        make_plan(request(tables[1:], "mrpc"))

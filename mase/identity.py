@@ -50,11 +50,16 @@ def _tower_identity(tower: TowerParams) -> dict[str, Any]:
     """Return what determines a tower's vectors: its settings and, where it is on this disk, its bytes."""
     from mase.proxies.locate import find_local, place_on_disk
 
-    settings = tower.model_dump(mode="json", exclude={"note", "stand_in", "name"})
+    settings = tower.model_dump(mode="json", exclude={"note", "stand_in", "name", "retrieval"})
+    if tower.retrieval is not None:
+        from mase.proxies.image_index import gallery_digest
+
+        images = gallery_digest(tower, tower.retrieval.images)
+        settings["retrieval"] = {**tower.retrieval.model_dump(mode="json"), "images": images}
     place = place_on_disk(tower)
     if place is None:
         return settings
-    named = tower.format == "open_clip" and find_local(tower.ref) is None  # OpenCLIP's config says what it is
+    named = tower.format in ("open_clip", "retrieval") and find_local(tower.ref) is None  # OpenCLIP's config says what it is
     model = {"model": tower.ref} if named else {}
     return {**settings, "ref": _bytes_of(place), "pretrained": None, **model}
 
@@ -134,11 +139,23 @@ def _keep_what_is_read(params: Params, content: dict[str, Any]) -> None:
     if kind == "linear":
         content["head"].pop("kind")
     else:
-        content["head"] = {"kind": kind, "prompt": prompt[kind]}
+        content["head"] = {"kind": kind, "prompt": (prompt or {}).get(kind)}
+    vawi = content.pop("vawi")
+    if params.method == "vawi":
+        content["vawi"] = {**vawi, **_words_identity(params)}
     if params.method != "iace":
         content.pop("iace")
     elif params.iace.features is not None:
         content["iace"]["features"] = _digest_of_file(feature_path(params.iace.features))
+
+
+def _words_identity(params: Params) -> dict[str, Any]:
+    """Return what finds VAWI's words: the tagger's weights where syntax does; nothing else has a file."""
+    from mase.scenegraph.tagger import WEIGHTS
+
+    syntax, learned = (params.vawi.selector == name for name in ("syntax", "learned"))
+    temperature = params.vawi.temperature if learned else None
+    return {"tagger": _digest_of_file(WEIGHTS) if syntax else None, "temperature": temperature}
 
 
 def _vqa_identity(params: Params) -> dict[str, Any]:

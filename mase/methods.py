@@ -10,7 +10,8 @@ from mase.baselines.mc_ptm import TowerWithHead
 from mase.baselines.mpb import MultimodalProxyBaseline
 from mase.baselines.mpb_cloze import ClozeProxyBaseline
 from mase.baselines.mpb_span import SpanProxyBaseline
-from mase.baselines.prompt import PromptedMase, PromptedProxyBaseline
+from mase.baselines.prompt import PromptedMase, PromptedProxyBaseline, check_prompt
+from mase.baselines.vawi.model import VisuallyAugmentedModel
 from mase.errors import ParamsError
 from mase.model.cloze import ClozeModel
 from mase.model.generation import GenerationBaseline, GenerationModel
@@ -27,8 +28,9 @@ METHODS: dict[str, type[TaskModel]] = {
     "mpb": MultimodalProxyBaseline,
     "mc_ptm": TowerWithHead,
     "iace": ImaginationModel,
+    "vawi": VisuallyAugmentedModel,
 }
-# With `head.kind: nsp` or `mlm`; which methods and families those are for, `Params` says.
+# With `head.kind: nsp` or `mlm`.
 PROMPTED: dict[str, type[TaskModel]] = {"mase": PromptedMase, "mpb": PromptedProxyBaseline}
 # Families whose answers are not one vector per row; a method that is not named there cannot give them.
 OF_FAMILY: dict[str, dict[str, type[TaskModel]]] = {
@@ -47,6 +49,7 @@ def model_class(params: Params) -> type[TaskModel]:
     """
     methods = OF_FAMILY.get(params.task.family, METHODS)
     if params.head.kind != "linear":
+        check_prompt(params)
         methods = PROMPTED
     if params.method not in methods:
         raise ParamsError(

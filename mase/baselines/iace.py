@@ -20,7 +20,7 @@ Known faults of the released code, not copied:
     - the fusion head is never saved, and its loading is commented out: here it is part of the model;
     - the text features that training loads are written by no script (the option for it switches to the
       development split): here they come from the tower;
-    - a low-resource split is the file's first rows: here a seeded sample (`data.train_share`);
+    - a low-resource split is the file's first rows: here a seeded sample (`data.subset: sample`);
     - tanh bounds a score of STS-B by 1, of 5: here it is stretched over the task's range.
 
 Reading of the paper: the sum of the three losses is written there, the epochs alternate in the code. Since

@@ -32,8 +32,9 @@ from mase.model.batch import Batch
 from mase.model.mase import MaseModel
 from mase.model.prompt_head import PromptHead
 from mase.model.task_model import TaskModel
-from mase.params import Params, PromptTemplate
+from mase.params import Params, PromptTemplate, available
 from mase.params.baselines import FIRST, LABEL, SECOND
+from mase.params.models import PROMPTED
 from mase.params.task import MASK
 
 
@@ -137,10 +138,26 @@ def _filled(template: PromptTemplate, rows: Rows) -> list[tuple[Segment, str]]:
     return result
 
 
+def check_prompt(params: Params) -> None:
+    """Refuse a task that a prompt cannot be answered for, or that has none.
+
+    Raises:
+        ParamsError: if it is one.
+    """
+    kind, task = params.head.kind, params.task
+    if task.family not in PROMPTED:
+        raise ParamsError(f"head.kind: {kind} cannot do {task.name}, a {task.family} task; set it to linear")
+    if params.prompt is None or params.prompt.of(kind) is None:
+        raise ParamsError(
+            f"head.kind is {kind}, but task {task.name} has no prompt; add params/prompts/{task.name}.yaml "
+            f"or set prompt.{kind}; there is: {', '.join(available('prompts'))}"
+        )
+
+
 def template_of(params: Params) -> PromptTemplate:
     """Return the template of a run."""
     template = None if params.prompt is None else params.prompt.of(params.head.kind)
-    assert template is not None  # `Params` refuses it
+    assert template is not None  # `check_prompt`
     return template
 
 

@@ -110,6 +110,18 @@ class Backbone(nn.Module):
         states = states.float()
         return states, pool(states, mask, self.params.pooling)
 
+    def read_embedded(
+        self, embedded: Float[Tensor, "B L E"], mask: Bool[Tensor, "B L"], types: Int[Tensor, "B L"]
+    ) -> tuple[Float[Tensor, "B L W"], Float[Tensor, "B W"]]:
+        """Return what `forward` does, of rows of input embeddings; for a backbone without frozen layers."""
+        assert self.lower is None and self.prompt is None
+        with torch.autocast(
+            embedded.device.type, self.autocast, enabled=self.training and self.autocast is not None
+        ):
+            states = self._call(self.encoder, mask, types, inputs_embeds=embedded)
+        states = states.float()
+        return states, pool(states, mask, self.params.pooling)
+
     def _call(self, model: PreTrainedModel, mask: Tensor, types: Tensor, **inputs: Tensor) -> Tensor:
         if self.has_types:
             inputs["token_type_ids"] = types

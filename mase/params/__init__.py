@@ -4,7 +4,7 @@ Below this room nothing reads YAML or dictionaries: functions take these models 
 values.
 """
 
-from mase.params.baselines import IaceParams, PromptParams, PromptTemplate
+from mase.params.baselines import IaceParams, PromptParams, PromptTemplate, RetrievalParams, VawiParams
 from mase.params.files import (
     available,
     load_params,
@@ -61,10 +61,12 @@ __all__ = [
     "PromptParams",
     "PromptTemplate",
     "ProxyParams",
+    "RetrievalParams",
     "Share",
     "TaskParams",
     "TowerParams",
     "TrainingParams",
+    "VawiParams",
     "available",
     "load_params",
     "merge",

@@ -1,4 +1,4 @@
-"""Params of baselines: prompts and the fusion head of iACE."""
+"""Params of baselines: prompts, the fusion head of iACE, the words of VAWI, image retrieval."""
 
 from typing import Annotated, Literal
 
@@ -83,4 +83,35 @@ class IaceParams(BaseModel):
     tanh: bool = Field(default=True, description="squash the fusion head's logits, as the released code does")
     alternate: Literal["epochs", "never"] = Field(
         default="epochs", description="epochs: even ones train the fusion head, odd ones the language model"
+    )
+
+
+class VawiParams(BaseModel):
+    """VAWI: which words are looked up, and what trains."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    selector: Literal["syntax", "attention", "learned"] = Field(
+        default="syntax",
+        description="syntax: nouns and adjectives; attention: of the image tower's end of text; learned: by "
+        "the backbone's token states",
+    )
+    words: Annotated[int, Field(ge=1)] = Field(default=8, description="k, the most words of a text")
+    train: Literal["all", "reformulation"] = Field(
+        default="all", description="reformulation: the language model is frozen"
+    )
+    temperature: Annotated[float, Field(gt=0)] = Field(default=1.0, description="of the learned selector")
+
+
+class RetrievalParams(BaseModel):
+    """Nearest images of a text (`TowerParams.format: retrieval`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    images: str = Field(
+        description="folder of image files, or NAME.npy of their features with NAME.names.txt beside it"
+    )
+    neighbours: Annotated[int, Field(ge=1)] = Field(default=5, description="k, whose mean is the proxy")
+    search: Literal["exact", "approximate"] = Field(
+        default="exact", description="approximate needs the package faiss-cpu"
     )

@@ -169,11 +169,11 @@ def _resolve_towers(content: dict[str, Any], where: str) -> dict[str, Any]:
     return {**content, "towers": resolved}
 
 
-def _prompt(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the task's prompts from `params/prompts/`, with those of the layers on top."""
+def _prompt(content: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the task's prompts from `params/prompts/`, with those of the layers on top; None without any."""
     given, task = content.get("prompt") or {}, content["task"].get("name", "")
-    if given and task not in available("prompts"):
-        return dict(given)
+    if task not in available("prompts"):
+        return dict(given) or None
     return merge(read_named("prompts", task), given)
 
 

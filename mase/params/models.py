@@ -9,10 +9,11 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from mase.modalities import MODALITIES, Modality
-from mase.params.baselines import IaceParams, PromptParams
+from mase.params.baselines import IaceParams, PromptParams, RetrievalParams, VawiParams
 from mase.params.task import DataParams, Frozen, Positive, Share, TaskParams
 
 ParserName = Literal["rules", "learned", "factual-t5"]
+PROMPTED = ("classification", "regression")  # families that a prompt can be answered for
 MIXED = ("classification", "regression", "multiple_choice")  # families with a mixture of predictions
 
 
@@ -81,6 +82,7 @@ class TowerParams(Frozen):
         "random",
         "sentence_encoder",
         "vectors",
+        "retrieval",
     ]
     ref: str = Field(description="checkpoint file, open_clip model, or a seed's name for random")
     pretrained: str | None = Field(default=None, description="open_clip only: pretrained tag")
@@ -97,6 +99,13 @@ class TowerParams(Frozen):
         default=False, description="true for the embedded towers: say so beside every table"
     )
     note: str = ""
+    retrieval: RetrievalParams | None = Field(default=None, description="format: retrieval only")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "TowerParams":
+        if (self.format == "retrieval") != (self.retrieval is not None):
+            raise ValueError("format: retrieval and the block retrieval (images) go together")
+        return self
 
 
 class ProxyParams(Frozen):
@@ -226,7 +235,7 @@ class Params(Frozen):
     data: DataParams = DataParams()
     backbone: BackboneParams
     towers: dict[Modality, TowerParams]
-    method: Literal["mase", "mpb", "mc_ptm", "iace"] = "mase"
+    method: Literal["mase", "mpb", "mc_ptm", "iace", "vawi"] = "mase"
     modalities: tuple[Modality, ...] = MODALITIES
     proxies: ProxyParams = ProxyParams()
     fusion: FusionParams = FusionParams()
@@ -239,6 +248,7 @@ class Params(Frozen):
     training: TrainingParams = TrainingParams()
     prompt: PromptParams | None = Field(default=None, description="with head.kind nsp or mlm only")
     iace: IaceParams = IaceParams()
+    vawi: VawiParams = VawiParams()
     seed: int = 0
 
     @model_validator(mode="after")
@@ -254,8 +264,10 @@ class Params(Frozen):
             raise ValueError(f"method {self.method} needs the text modality")
         if self.method == "mc_ptm" and (len(self.modalities) != 1 or "text" in self.modalities):
             raise ValueError("method mc_ptm takes exactly one proxy modality")
-        if self.method == "iace" and self.modalities != ("text", "image"):
-            raise ValueError("method iace takes the modalities text and image")
+        if self.method in ("iace", "vawi") and self.modalities != ("text", "image"):
+            raise ValueError(f"method {self.method} takes the modalities text and image")
+        if self.method == "vawi":
+            self._check_vawi()
         if self.head.kind != "linear":
             self._check_prompt()
         missing = [m for m in self.modalities if m != "text" and m not in self.towers]
@@ -291,20 +303,32 @@ class Params(Frozen):
             raise ValueError(f"task {self.task.name} has no {self.data.source} source; see data.source")
         return self
 
+    def _check_vawi(self) -> None:
+        """Refuse what cannot be combined with vectors among the backbone's input embeddings."""
+        if self.backbone.freeze_layers:
+            raise ValueError(
+                "method vawi changes what the lowest layer sees, so no layer's output can be kept; "
+                "set backbone.freeze_layers to 0"
+            )
+        if self.backbone.adapter == "prompt":
+            raise ValueError("method vawi has vectors of its own; set backbone.adapter to none or lora")
+        if self.vawi.train == "reformulation" and self.backbone.adapter != "none":
+            raise ValueError(
+                "vawi.train: reformulation freezes the language model; set backbone.adapter to none"
+            )
+
     def _check_prompt(self) -> None:
-        """Refuse what a pre-trained head cannot be combined with, and a prompt that does not fit the task."""
+        """Refuse what a pre-trained head does not go with, and a prompt of another number of labels."""
         kind, task = self.head.kind, self.task
         template = None if self.prompt is None else self.prompt.of(kind)
         if self.method not in ("mase", "mpb"):
             raise ValueError(f"head.kind: {kind} is for methods mase and mpb, not for {self.method}")
-        if task.family not in ("classification", "regression"):
-            raise ValueError(f"head.kind: {kind} has no prompt for a {task.family} task; set it to linear")
         if self.m_objective == "mixture" or self.allocation.head == "probe":
             raise ValueError(f"head.kind: {kind} goes with m_objective: fused and allocation.head: shared")
         if self.head.hidden or self.head.match_parameters_of is not None:
             raise ValueError(f"head.kind: {kind} is the backbone's own head; head.hidden does not apply")
-        if template is None:
-            raise ValueError(f"head.kind is {kind}, but there is no prompt.{kind} for task {task.name}")
+        if template is None or task.family not in PROMPTED:
+            return  # `mase.methods.model_class` refuses it, as it does methods that cannot do a family
         labels = len(task.labels) if task.family == "classification" else 2
         if len(template.words) != labels:
             what = f"{labels} labels" if task.family == "classification" else "a lowest and a highest score"

@@ -12,6 +12,7 @@ from mase.proxies.formats.key_map import text_weights
 from mase.proxies.formats.recognition import FORMATS, described
 from mase.proxies.locate import find_checkpoint, find_package_model, is_plain, local_places
 from mase.proxies.open_clip_text import OpenClipTextTower
+from mase.proxies.retrieval import RetrievalTower
 from mase.proxies.sentence_encoder import SentenceEncoderTower
 from mase.proxies.tokenizer import BYTES, FULL_VOCABULARY, lowest_ids
 from mase.proxies.tower import Tower
@@ -36,6 +37,9 @@ def build_tower(params: TowerParams, seed: int = 0) -> Tower:
         return SentenceEncoderTower(params, find_package_model(params))
     if params.format == "vectors":
         return VectorTable(params, find_checkpoint(params))
+    if params.format == "retrieval":
+        text = params.model_copy(update={"format": "open_clip", "retrieval": None})
+        return RetrievalTower(params, build_tower(text, seed))
     if params.width % params.heads:
         raise ParamsError(
             f"tower {params.name}: width {params.width} is not a multiple of heads {params.heads}"

@@ -13,6 +13,7 @@ HUB_FILES = {  # what a hub model must have; the weights come last
     "xclip": ("config.json", "model.safetensors"),
     "clap": ("config.json", "tokenizer_config.json", "tokenizer.json", "model.safetensors"),
 }
+OPEN_CLIP = ("open_clip", "retrieval")  # formats whose model is one of OpenCLIP
 PLAIN_TEXT = {"context_length", "heads", "layers", "vocab_size", "width"}  # of an OpenCLIP model's text_cfg
 
 
@@ -37,7 +38,7 @@ def place_on_disk(params: TowerParams) -> Path | None:
     """
     if params.format == "random":
         return None
-    names = (params.pretrained, params.ref) if params.format == "open_clip" else (params.ref,)
+    names = (params.pretrained, params.ref) if params.format in OPEN_CLIP else (params.ref,)
     found = next((place for name in names if name and (place := find_local(name))), None)
     if found is None and params.format == "sentence_encoder":
         return next(iter(models_of_package(params.ref)), None)
@@ -61,7 +62,7 @@ def find_checkpoint(params: TowerParams) -> Path:
     Raises:
         MissingWeightsError: which file, where it was looked for, and how to run without it.
     """
-    if params.format == "open_clip":
+    if params.format in OPEN_CLIP:
         return _find_open_clip(params)
     if local := find_local(params.ref):
         return local

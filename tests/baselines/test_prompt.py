@@ -12,10 +12,12 @@ from mase.baselines.prompt import blanked, restored, rewrite
 from mase.data import Rows
 from mase.em.loop import Trainer
 from mase.errors import DataError, ParamsError
-from mase.methods import build_model, trainable_parameters
+from mase.methods import build_model, model_class, trainable_parameters
 from mase.model.backbone import load_tokenizer
+from mase.model.preparation import Fitted
 from mase.params import BackboneParams, PromptTemplate, available, load_params, read_named
 from mase.pretrained import load_pretrained, predict_texts, save_pretrained
+from mase.training import assemble
 from tests.baselines.heads import (
     MLM,
     NSP,
@@ -225,21 +227,15 @@ def test_what_has_no_pre_trained_head_is_refused(checkpoints):
     for prompt, wanted in ((MLM, "no masked-word head"), (NSP, "no next-sentence head")):
         prompt = prompt | {"words": ("cold", "warm")}
         with pytest.raises(ParamsError, match=wanted + r"(.|\n)*--backbone bert-base"):
-            build_model(prompt_params(minilm, "text", prompt), plant_fitted())
+            build_model(prompt_params(minilm, "text", prompt), Fitted(None, {}, {}))
     with pytest.raises(ParamsError, match="roberta have no next-sentence head.*head.kind: mlm"):
-        build_model(prompt_params(checkpoints["roberta"][0], "text", NSP), plant_fitted())
-
-
-def plant_fitted():
-    from mase.model.preparation import Fitted
-
-    return Fitted(None, {}, {})
+        build_model(prompt_params(checkpoints["roberta"][0], "text", NSP), Fitted(None, {}, {}))
 
 
 def test_a_word_of_several_tokens_is_refused(checkpoints):
     prompt = MLM | {"words": ("fishing", "a")}
     with pytest.raises(ParamsError, match="'fishing' must be one token"):
-        build_model(prompt_params(checkpoints["bert"][0], "text", prompt), plant_fitted())
+        build_model(prompt_params(checkpoints["bert"][0], "text", prompt), Fitted(None, {}, {}))
 
 
 def test_a_blank_that_was_cut_off_is_an_error(checkpoints):
@@ -277,3 +273,24 @@ def test_the_template_counts_and_the_other_one_does_not(tmp_path: Path):
 
     assert digest("prompt.mlm.second=It is [MASK].") != digest()
     assert digest("prompt.nsp.first=The {label} one.") == digest() == digest("head.dropout=0.3")
+
+
+def test_nodes_and_duplicates_are_of_the_row_s_text_and_not_of_the_template():
+    params = load_params("looks", profile="smoke", overlays=("methods/mase_prompt_nsp",))
+    inputs = assemble(params).train.inputs
+    assert inputs.nodes is not None and len(inputs.nodes.sentence) > 50
+    assert set(inputs.nodes.sentence.tolist()) == {1}, "the first segment is a label's sentence"
+    assert inputs.tokens is not None and inputs.rows.options == 2
+    assert {len(keys) for keys in inputs.keys} == {1} and inputs.keys[0] == inputs.keys[1] != inputs.keys[2]
+    assert inputs.proxies["image"][0::2].tolist() == inputs.proxies["image"][1::2].tolist()
+
+
+def test_a_task_without_a_prompt_or_of_another_family_is_refused():
+    files = ("data.source=files", "data.dir=unread")
+    for task, wanted in (
+        ("commonsense_qa", "a multiple_choice task"),
+        ("vicomte_color_supervised", "has no prompt"),
+    ):
+        params = load_params(task, profile="smoke", overlays=("methods/mase_prompt",), overrides=files)
+        with pytest.raises(ParamsError, match=wanted):
+            model_class(params)

@@ -114,11 +114,12 @@ def test_seeds_that_disagree_widen_the_interval() -> None:
 
 
 def test_a_texts_vectors_are_never_in_both_halves_of_a_fold() -> None:
-    # Each text is its own direction in both modalities; only a leak across folds could tell them apart.
+    # Both vectors of a text are the same, so they get one answer, of which one is right. Were one of them
+    # fitted on, it would teach the wrong answer for the other, and nearly none would be right.
     generator = np.random.default_rng(0)
     base = generator.normal(size=(30, 40))
     points = unit_vectors(np.stack([base, base + 1e-6 * generator.normal(size=base.shape)]))
-    assert told_apart(points).mean() < 0.7
+    assert told_apart(points).mean() == pytest.approx(0.5, abs=0.1)
 
 
 def test_another_space_is_measured_beside_the_first() -> None:

@@ -123,7 +123,7 @@ def pretrain(
         raise ParamsError(f"backbone {params.name}: its family has no model for hidden words")
     model = nn.ModuleDict({"backbone": backbone, "words": words, "images": images}).train()
     batches = _batches(len(corpus.tokens), recipe, seed)
-    adam = torch.optim.AdamW(model.parameters(), lr=recipe.rate)
+    adam = torch.optim.AdamW(model.parameters(), lr=recipe.rate, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(adam, _rate(len(batches), recipe.warm_up))
     seeds.seed_everything(seeds.derive(seed, "voken/training"))
     generator = seeds.numpy_generator(seed, "voken/hidden tokens")

@@ -21,6 +21,7 @@ def mase_ablations(
     backbone: str | None = None,
     preset: str | None = None,
     vectors: str | None = None,
+    rows: list[str] | None = None,
 ) -> dict[str, Any]:
     """Run the ablation rows of a table; arguments, result and errors as for `mase_paper`."""
     request = Request(
@@ -33,6 +34,7 @@ def mase_ablations(
         backbone=backbone,
         preset=preset,
         vectors=vectors,
+        rows=tuple(rows or ()),
         only_ablations=True,
     )
     return run_and_publish(request, "mase-ablations")

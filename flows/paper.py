@@ -23,6 +23,7 @@ def mase_paper(
     backbone: str | None = None,
     preset: str | None = None,
     vectors: str | None = None,
+    rows: list[str] | None = None,
 ) -> dict[str, Any]:
     """Reproduce tables and figures; return paths and counts.
 
@@ -36,6 +37,7 @@ def mase_paper(
         overrides: `a.b=c`, as for `--set`.
         backbone, preset: replace the profile's choice.
         vectors: folder of vectors of named things, for Figure 5.
+        rows: labels of rows to fill, beside the reference and the primary row; by default all.
 
     Raises:
         UnitsFailed: after the tables are written, if units failed; the flow run is Failed then.
@@ -50,6 +52,7 @@ def mase_paper(
         backbone=backbone,
         preset=preset,
         vectors=vectors,
+        rows=tuple(rows or ()),
     )
     return run_and_publish(request, "mase-paper")
 

@@ -27,6 +27,7 @@ class Request:
         figures: "4", "5"; without tables, only the rows that the figures show are trained.
         tasks: columns to fill; None: all of each table.
         seeds: how many seeds a cell has: 0, 1, ...
+        rows: labels of rows to fill, beside the reference and the primary row; none: all rows.
         only_ablations: keep the reference, the full method and the ablations.
         vectors: folder of vectors of named things, which Figure 5 sets beside their proxies.
     """
@@ -41,6 +42,7 @@ class Request:
     preset: str | None = None
     only_ablations: bool = False
     vectors: str | None = None
+    rows: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the request as JSON, to cross a task's boundary."""
@@ -156,6 +158,8 @@ def _planned(request: Request, declaration: TableParams, only_figures: bool) -> 
         declaration = _with_rows(declaration, _rows_of_figures(declaration, request.figures))
     elif request.only_ablations:
         declaration = ablations_of(declaration)
+    if request.rows:
+        declaration = _with_asked_rows(declaration, request.rows)
     cells = plan(
         declaration,
         profile=request.profile,
@@ -184,6 +188,20 @@ def ablations_of(table: TableParams) -> TableParams:
     if not any(row.group == "ablation" for row in rows):
         raise ParamsError(f"table {table.name} has no ablations")
     return _with_rows(table, rows).model_copy(update={"name": f"{table.name}-ablations"})
+
+
+def _with_asked_rows(table: TableParams, labels: Sequence[str]) -> TableParams:
+    """Return a table's reference, its primary row and the asked ones.
+
+    Raises:
+        ParamsError: if the table has no row of that label.
+    """
+    known = [row.label for row in table.rows]
+    unknown = [label for label in labels if label not in known]
+    if unknown:
+        raise ParamsError(f"table {table.name} has no row {unknown[0]!r}; there is: {'; '.join(known)}")
+    wanted = {*labels, table.reference, table.primary}
+    return _with_rows(table, [row for row in table.rows if row.label in wanted])
 
 
 def _with_rows(table: TableParams, rows: Sequence[RowParams]) -> TableParams:

@@ -7,8 +7,10 @@ from typing import Any
 from mase.artifacts import digest_of, sha256_file
 from mase.data import TaskData, prepare
 from mase.data.image_features import feature_path
+from mase.errors import DataError
 from mase.modalities import Modality
 from mase.params import BackboneParams, DataParams, Params, TaskParams, TowerParams, TrainingParams
+from mase.params.streams import STREAMS
 from mase.params.vqa import VqaParams
 
 MODEL_SUFFIXES = (".json", ".safetensors", ".bin", ".txt", ".model", ".npy")  # weights, configs, vocabularies
@@ -48,7 +50,7 @@ def _bytes_of(place: Path) -> dict[str, str]:
 
 def _tower_identity(tower: TowerParams) -> dict[str, Any]:
     """Return what determines a tower's vectors: its settings and, where it is on this disk, its bytes."""
-    from mase.proxies.locate import find_local, place_on_disk
+    from mase.proxies.locate import OPEN_CLIP, find_local, place_on_disk
 
     settings = tower.model_dump(mode="json", exclude={"note", "stand_in", "name", "retrieval"})
     if tower.retrieval is not None:
@@ -59,7 +61,8 @@ def _tower_identity(tower: TowerParams) -> dict[str, Any]:
     place = place_on_disk(tower)
     if place is None:
         return settings
-    named = tower.format in ("open_clip", "retrieval") and find_local(tower.ref) is None  # OpenCLIP's config says what it is
+    # What a name is, OpenCLIP's config says.
+    named = tower.format in OPEN_CLIP and find_local(tower.ref) is None
     model = {"model": tower.ref} if named else {}
     return {**settings, "ref": _bytes_of(place), "pretrained": None, **model}
 
@@ -118,7 +121,7 @@ def identity(params: Params) -> dict[str, Any]:
     if not used:
         content.pop("proxies")
         content["allocation"] = {"iterations": params.allocation.iterations}
-    if params.method != "mase":
+    if params.method not in ("mase", *STREAMS):
         content.pop("fusion")
     if params.task.family != "generation":
         content.pop("generation")
@@ -147,6 +150,24 @@ def _keep_what_is_read(params: Params, content: dict[str, Any]) -> None:
         content.pop("iace")
     elif params.iace.features is not None:
         content["iace"]["features"] = _digest_of_file(feature_path(params.iace.features))
+    _keep_streams(params, content)
+
+
+def _keep_streams(params: Params, content: dict[str, Any]) -> None:
+    """Leave the blocks of `mase.params.streams` out of runs that do not read them; files count by their bytes."""
+    readers = {"vilbert": STREAMS, "conceptbert": ("conceptbert",), "zero_shot": ("zero_shot",)}
+    for block, methods in readers.items():
+        settings = content.pop(block)
+        if params.method not in methods:
+            continue
+        content[block] = settings
+        for field in {"checkpoint", "answers", "vectors", "images"} & settings.keys():
+            if settings[field] is None:
+                continue
+            path = Path(settings[field]).expanduser()
+            if not path.is_file():
+                raise DataError(f"{block}.{field}: {path} is not there")
+            settings[field] = _digest_of_file(path)
 
 
 def _words_identity(params: Params) -> dict[str, Any]:

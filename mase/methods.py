@@ -5,6 +5,7 @@ from pathlib import Path
 from torch import nn
 
 from mase import seeds
+from mase.baselines.conceptbert.model import Conceptbert
 from mase.baselines.iace import ImaginationModel
 from mase.baselines.mc_ptm import TowerWithHead
 from mase.baselines.mpb import MultimodalProxyBaseline
@@ -12,6 +13,8 @@ from mase.baselines.mpb_cloze import ClozeProxyBaseline
 from mase.baselines.mpb_span import SpanProxyBaseline
 from mase.baselines.prompt import PromptedMase, PromptedProxyBaseline, check_prompt
 from mase.baselines.vawi.model import VisuallyAugmentedModel
+from mase.baselines.vilbert.model import Vilbert
+from mase.baselines.zero_shot import ZeroShotEnsemble
 from mase.errors import ParamsError
 from mase.model.cloze import ClozeModel
 from mase.model.generation import GenerationBaseline, GenerationModel
@@ -34,10 +37,16 @@ METHODS: dict[str, type[TaskModel]] = {
 PROMPTED: dict[str, type[TaskModel]] = {"mase": PromptedMase, "mpb": PromptedProxyBaseline}
 # Families whose answers are not one vector per row; a method that is not named there cannot give them.
 OF_FAMILY: dict[str, dict[str, type[TaskModel]]] = {
-    "cloze": {"mase": ClozeModel, "mpb": ClozeProxyBaseline},
+    "cloze": {"mase": ClozeModel, "mpb": ClozeProxyBaseline, "zero_shot": ZeroShotEnsemble},
     "generation": {"mase": GenerationModel, "mpb": GenerationBaseline},
     "span": {"mase": SpanModel, "mpb": SpanProxyBaseline},
-    "vqa": {"mase": VqaModel, "mpb": VqaProxyBaseline, "mc_ptm": VqaTower},
+    "vqa": {
+        "mase": VqaModel,
+        "mpb": VqaProxyBaseline,
+        "mc_ptm": VqaTower,
+        "vilbert": Vilbert,
+        "conceptbert": Conceptbert,
+    },
 }
 
 

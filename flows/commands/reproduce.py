@@ -37,6 +37,13 @@ Vectors = Annotated[
         "with what they are of (image, audio, video, text)."
     ),
 ]
+RowLabels = Annotated[
+    list[str],
+    typer.Option(
+        "--row",
+        help="Label of a row to fill, beside the reference and the primary row; repeatable. All by default.",
+    ),
+]
 Seeds = Annotated[int, typer.Option(min=1, help="Seeds per cell.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be trained, and stop.")]
 
@@ -57,6 +64,7 @@ def command(mode: Mode) -> Callable[..., None]:
         backbone: options.Backbone = None,
         preset: options.Preset = None,
         vectors: Vectors = None,
+        row: RowLabels = [],  # noqa: B006
         dry_run: DryRun = False,
         as_json: options.AsJson = False,
     ) -> None:
@@ -73,6 +81,7 @@ def command(mode: Mode) -> Callable[..., None]:
             preset=preset,
             only_ablations=mode == "ablations",
             vectors=_existing(vectors),
+            rows=tuple(row),
         )
         _carry_out(request, mode, dry_run, as_json)
 
@@ -155,6 +164,7 @@ def _run_flow(request: "Request") -> None:
         backbone=request.backbone,
         preset=request.preset,
         vectors=request.vectors,
+        rows=list(request.rows),
     )
 
 

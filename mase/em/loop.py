@@ -107,7 +107,8 @@ class Trainer:
         self.iterations = params.allocation.iterations
         self.batches_per_epoch = -(-len(train) // params.training.batch_size)
         steps = max(1, round(params.training.epochs * self.batches_per_epoch))
-        self.total_steps = min(steps, params.training.max_steps or steps)
+        learns = any(parameter.requires_grad for parameter in model.parameters())
+        self.total_steps = min(steps, params.training.max_steps or steps) if learns else 0
         self.optimiser = Optimiser(model, params.training, self.total_steps)
         self.history: list[Iteration] = []
         self.first_step = 0

@@ -67,7 +67,8 @@ class Optimiser:
 
     def __init__(self, model: nn.Module, params: TrainingParams, total_steps: int):
         self.model, self.clip = model, params.clip
-        self.adam = torch.optim.AdamW(parameter_groups(model, params), fused=True)
+        nothing = [nn.Parameter(torch.zeros(0))]  # what a zero-shot model learns; no step is taken on it
+        self.adam = torch.optim.AdamW(parameter_groups(model, params) or nothing, fused=True)
         warmup = math.ceil(params.warmup * total_steps)
 
         def rate(step: int) -> float:

@@ -89,8 +89,25 @@ class Cloze(Family):
                 "set data.evaluate_on to dev"
             )
         scores = _by_template(task, len(rows), predicted["scores"])
+        if "beside" in predicted:  # of a zero-shot ensemble, see `mase.baselines.zero_shot`
+            scores = _weighed(scores, predicted["beside"])
         gold = rows.labels if rows.references is not None else None
         return pd.DataFrame({"id": rows.ids, **answer_columns(scores, gold)})
+
+
+def _weighed(
+    scores: Float[np.ndarray, "templates items labels"], beside: Float[np.ndarray, "N labels"]
+) -> Float[np.ndarray, "templates items labels"]:
+    """Return log(w softmax(scores) + beside), with w what the shares in `beside` leave of 1.
+
+    The rows of one sentence with different numbers of blanks have the same shares, so the first one's count.
+    """
+    templates, items, labels = scores.shape
+    shares = beside.reshape(items, templates, -1, labels)[:, :, 0].transpose(1, 0, 2)
+    language = np.exp(scores - scores.max(axis=2, keepdims=True))
+    language /= language.sum(axis=2, keepdims=True)
+    weight = np.clip(1.0 - shares.sum(axis=2, keepdims=True), 0.0, 1.0)
+    return np.log(np.maximum(weight * language + shares, np.finfo(np.float64).tiny))
 
 
 def _by_template(

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from mase.modalities import MODALITIES, Modality
 from mase.params.baselines import IaceParams, PromptParams, RetrievalParams, VawiParams
+from mase.params.streams import ConceptbertParams, VilbertParams, ZeroShotParams, check_streams
 from mase.params.task import DataParams, Frozen, Positive, Share, TaskParams
 
 ParserName = Literal["rules", "learned", "factual-t5"]
@@ -235,7 +236,9 @@ class Params(Frozen):
     data: DataParams = DataParams()
     backbone: BackboneParams
     towers: dict[Modality, TowerParams]
-    method: Literal["mase", "mpb", "mc_ptm", "iace", "vawi"] = "mase"
+    method: Literal[
+        "mase", "mpb", "mc_ptm", "iace", "vawi", "vilbert", "conceptbert", "zero_shot"
+    ] = "mase"
     modalities: tuple[Modality, ...] = MODALITIES
     proxies: ProxyParams = ProxyParams()
     fusion: FusionParams = FusionParams()
@@ -249,6 +252,9 @@ class Params(Frozen):
     prompt: PromptParams | None = Field(default=None, description="with head.kind nsp or mlm only")
     iace: IaceParams = IaceParams()
     vawi: VawiParams = VawiParams()
+    vilbert: VilbertParams = VilbertParams()
+    conceptbert: ConceptbertParams = ConceptbertParams()
+    zero_shot: ZeroShotParams = ZeroShotParams()
     seed: int = 0
 
     @model_validator(mode="after")
@@ -264,6 +270,7 @@ class Params(Frozen):
             raise ValueError(f"method {self.method} needs the text modality")
         if self.method == "mc_ptm" and (len(self.modalities) != 1 or "text" in self.modalities):
             raise ValueError("method mc_ptm takes exactly one proxy modality")
+        check_streams(self)
         if self.method in ("iace", "vawi") and self.modalities != ("text", "image"):
             raise ValueError(f"method {self.method} takes the modalities text and image")
         if self.method == "vawi":

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,8 @@ def gallery_place(tower: TowerParams, images: str) -> Path:
         what = "is not there" if place is None else f"has no image ({', '.join(IMAGE_SUFFIXES)})"
         looked = " or ".join(map(str, local_places(images)))
         raise MissingWeightsError(
-            f"tower {tower.name}: retrieval.images: {looked} {what}; give a folder of images, or NAME{FEATURES} "
-            f"with NAME{LISTING} beside it. Without images, take the embedded stand-in: "
+            f"tower {tower.name}: retrieval.images: {looked} {what}; give a folder of images, or "
+            f"NAME{FEATURES} with NAME{LISTING} beside it. Without images, take the embedded stand-in: "
             "--set towers.image=embedded-image"
         )
     if place.is_file() and place.suffix != FEATURES:
@@ -69,7 +70,7 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def gallery_digest(tower: TowerParams, images: str) -> str:
-    """Return a digest of the bytes of all images, or of a feature file and its names; not of where they are."""
+    """Return a digest of the bytes of all images, or of a feature file and its names; not of places."""
     place = gallery_place(tower, images)
     files = image_files(place) if place.is_dir() else [place, _listing(place)]
     states = [(path, path.stat()) for path in files]
@@ -104,8 +105,8 @@ def read_features(tower: TowerParams, path: Path) -> Gallery:
         raise CheckpointFormatError(f"{path}: no readable table of features: {cause}") from cause
     if vectors.shape != (len(names), tower.output_width) or not names:
         raise CheckpointFormatError(
-            f"{path} has shape {vectors.shape}, but there are {len(names)} names and the tower's output_width "
-            f"is {tower.output_width}"
+            f"{path} has shape {vectors.shape}, but there are {len(names)} names and the tower's "
+            f"output_width is {tower.output_width}"
         )
     return Gallery(tuple(names), _unit(vectors, path), gallery_digest(tower, str(path)))
 
@@ -150,9 +151,7 @@ class ExactIndex:
     def __init__(self, vectors: Float[np.ndarray, "images width"]):
         self.vectors = vectors
 
-    def search(
-        self, queries: Float[np.ndarray, "texts width"], count: int
-    ) -> Int[np.ndarray, "texts count"]:
+    def search(self, queries: Float[np.ndarray, "texts width"], count: int) -> Int[np.ndarray, "texts count"]:
         """Return the images of largest cosine, best first; of equal ones, the first in the gallery."""
         found = np.empty((len(queries), count), np.int64)
         for start in range(0, len(queries), QUERIES):
@@ -162,7 +161,9 @@ class ExactIndex:
 
 
 class ApproximateIndex:
-    """Walk a graph of near images (Malkov and Yashunin 2020), through faiss; built by one thread, so always alike.
+    """Walk a graph of near images (Malkov and Yashunin 2020), through faiss.
+
+    One thread builds it, so that it is the same every time.
 
     Raises:
         ParamsError: if faiss is not installed.
@@ -170,12 +171,11 @@ class ApproximateIndex:
 
     def __init__(self, vectors: Float[np.ndarray, "images width"]):
         try:
-            import faiss
+            library: Any = import_module("faiss")
         except ImportError as cause:
             raise ParamsError(
                 "retrieval.search: approximate needs faiss; run: pip install faiss-cpu, or set it to exact"
             ) from cause
-        library: Any = faiss
         self.index = library.IndexHNSWFlat(vectors.shape[1], LINKS, library.METRIC_INNER_PRODUCT)
         self.index.hnsw.efConstruction = self.index.hnsw.efSearch = BREADTH
         threads = library.omp_get_max_threads()
@@ -185,9 +185,7 @@ class ApproximateIndex:
         finally:
             library.omp_set_num_threads(threads)
 
-    def search(
-        self, queries: Float[np.ndarray, "texts width"], count: int
-    ) -> Int[np.ndarray, "texts count"]:
+    def search(self, queries: Float[np.ndarray, "texts width"], count: int) -> Int[np.ndarray, "texts count"]:
         """Return images of large cosine, best first; almost always the largest."""
         _, found = self.index.search(np.ascontiguousarray(queries, dtype=np.float32), count)
         if (found < 0).any():

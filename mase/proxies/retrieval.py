@@ -47,12 +47,16 @@ class RetrievalTower:
     def __init__(self, params: TowerParams, text: BatchedTower) -> None:
         assert params.retrieval is not None
         self.name, self.modality, self.width = params.name, str(params.modality), params.output_width
-        self.text, self.context_length, self.neighbours = text, text.context_length, params.retrieval.neighbours
+        self.text, self.context_length, self.neighbours = (
+            text,
+            text.context_length,
+            params.retrieval.neighbours,
+        )
         self.gallery = _gallery(params, params.retrieval)
         if self.neighbours > len(self.gallery.names):
             raise ParamsError(
-                f"tower {params.name}: retrieval.neighbours: {self.neighbours}, but {params.retrieval.images} "
-                f"has {len(self.gallery.names)} images"
+                f"tower {params.name}: retrieval.neighbours: {self.neighbours}, but "
+                f"{params.retrieval.images} has {len(self.gallery.names)} images"
             )
         self.index = INDEXES[params.retrieval.search](self.gallery.vectors)
         settings = f"{self.neighbours}/{params.retrieval.search}/{text.digest}/{self.gallery.digest}"
@@ -128,7 +132,9 @@ class ImageReader:
         import open_clip
 
         found = open_clip.get_pretrained_cfg(self.params.ref, self.params.pretrained or "") or {}
-        return {name: found[name] for name in ("mean", "std", "interpolation", "resize_mode") if name in found}
+        return {
+            name: found[name] for name in ("mean", "std", "interpolation", "resize_mode") if name in found
+        }
 
     def _load(self) -> tuple[Any, Any]:
         if self._loaded is None:

@@ -147,10 +147,10 @@ def test_every_family_reads_the_same_with_no_words_and_other_numbers_with_some(t
         assert query[0, 0].equal(backbone.encoder.embeddings.position_embeddings.weight[2])
 
 
-def plant_words(params: Params, rows: int = 192, signal: bool = True) -> Planted:
-    """Return splits in which only the feature of the word "lamp" or "dog" tells the label, not its letters.
+def plant_words(params: Params, rows: int = 160, signal: bool = True, telling: int = 0) -> Planted:
+    """Return splits of rows with two looked-up words, of which only the vector of one tells the label.
 
-    Each row has a vocabulary entry of its own for its second word, so that no text tells the label.
+    Every row has vectors of its own for its words, so that no text tells the label.
     """
     generator, tokenizer = np.random.default_rng(0), load_tokenizer(params.backbone)
 
@@ -160,7 +160,7 @@ def plant_words(params: Params, rows: int = 192, signal: bool = True) -> Planted
         part = Rows(tuple(f"{name}{i}" for i in range(count)), texts, None, labels)
         tokens = tokenise(tokenizer, part, 16)
         vocabulary = generator.normal(size=(2 * count, 16)).astype(np.float32)
-        vocabulary[::2, 0] = 3 * (2 * labels - 1) * signal
+        vocabulary[telling::2, 0] = 3 * (2 * labels - 1) * signal
         position = np.tile([2, 4], count)
         slots = WordSlots(
             tokens, vocabulary, np.arange(0, 2 * count + 1, 2), np.arange(2 * count), position, 0 * position
@@ -188,6 +188,19 @@ def accuracy(params: Params, planted: Planted) -> float:
 def test_a_signal_in_the_words_vectors_is_learned(how):
     params = planted_params(f"vawi.{how}")
     assert accuracy(params, plant_words(params)) > 0.85
+
+
+@pytest.mark.parametrize("telling", [0, 1])
+def test_the_learned_selector_learns_which_word_tells(telling):
+    params = planted_params("vawi.selector=learned", "vawi.words=1", "training.epochs=6")
+    planted = plant_words(params, telling=telling)
+    model, _ = trained(params, planted)
+    assert isinstance(model, VisuallyAugmentedModel)
+    batch = planted.test.inputs.batch(np.arange(100))
+    part = batch.extras[NAME]
+    assert isinstance(part, WordBatch)
+    gates = model.eval().chosen(batch, part)
+    assert gates[:, telling].mean() > 0.9
 
 
 def test_noise_in_the_words_vectors_is_not_learned():
@@ -236,7 +249,9 @@ def test_a_saved_model_predicts_the_same_and_reads_new_texts(tmp_path, selector)
     assert predict_logits(loaded.model, run.evaluation, 16).equal(expected)
     texts = list(run.data.evaluation.texts_a[:5])
     assert np.allclose(predict_texts(loaded, read, texts)["predicted"]["logits"], expected[:5], atol=1e-3)
-    assert np.isfinite(predict_texts(loaded, read, ["!"])["predicted"]["logits"]).all()  # a text without words
+    assert np.isfinite(
+        predict_texts(loaded, read, ["!"])["predicted"]["logits"]
+    ).all()  # a text without words
 
 
 def test_the_words_of_pairs_are_of_both_texts_and_the_placebo_gives_each_another_vector():
@@ -281,10 +296,9 @@ def test_its_settings_count_for_its_runs_alone():
     other = plain.model_copy(update={"vawi": plain.vawi.model_copy(update={"words": 3})})
     assert Unit(other, "").digest == Unit(plain, "").digest
     mine = vawi_params()
-    assert len({Unit(vawi_params(*o), "").digest for o in ((), ("vawi.words=3",), ("vawi.selector=learned",))}) == 3
-    cooler = mine.model_copy(update={"vawi": replace_temperature(mine)})
+    assert (
+        len({Unit(vawi_params(*o), "").digest for o in ((), ("vawi.words=3",), ("vawi.selector=learned",))})
+        == 3
+    )
+    cooler = mine.model_copy(update={"vawi": mine.vawi.model_copy(update={"temperature": 0.5})})
     assert Unit(cooler, "").digest == Unit(mine, "").digest  # syntax has no temperature
-
-
-def replace_temperature(params: Params):
-    return params.vawi.model_copy(update={"temperature": 0.5})

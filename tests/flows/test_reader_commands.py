@@ -207,3 +207,19 @@ def test_a_folder_that_is_no_unit_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match="no finished unit"):
         finished_cell(tmp_path)
+
+
+def test_figures_without_a_table_are_published_as_their_report_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from flows import publish
+
+    made: list[str] = []
+    monkeypatch.setattr(publish, "create_markdown_artifact", lambda **about: made.append(about["key"]))
+    monkeypatch.setattr(publish, "create_link_artifact", lambda **about: made.append(about["key"]))
+    (tmp_path / "t.md").write_text("| a |")
+    report = str(tmp_path / "report.html")
+    publish.publish_tables({"one": {"figure4": "a.png", "report": report}})
+    assert made == ["report-one"]
+    publish.publish_tables({"two": {"md": str(tmp_path / "t.md"), "report": report}})
+    assert made == ["report-one", "table-two", "report-two"]

@@ -11,7 +11,7 @@ reformulation and the head, or (`vawi.train: reformulation`, T5 in the paper) th
 
 No code was released. Reading of the paper, where it is silent:
     - how many words a text has: at most `vawi.words` of each of a row's texts, for every selector; syntax
-      takes the first ones, and nouns and adjectives are the Penn tags NN* and JJ* of the scene graph's tagger;
+      takes the first ones; nouns and adjectives are the tags NN* and JJ* of the scene graph's tagger;
     - attention: of the tower's last layer, mean over heads, a word having the sum of its tokens';
     - the learned selector's token states are the backbone's own, from a first pass over the row without
       gradient; a word has its last token's. Gumbel noise is drawn in training only, a text's k best words are

@@ -47,7 +47,10 @@ def candidates(params: Params, texts: Iterable[str]) -> dict[str, list[Word]]:
     found = words_of(texts)
     if params.vawi.selector != "syntax":
         return found
-    return {t: [w for w in words if w.tag.startswith(VISUAL_TAGS)][: params.vawi.words] for t, words in found.items()}
+    return {
+        t: [w for w in words if w.tag.startswith(VISUAL_TAGS)][: params.vawi.words]
+        for t, words in found.items()
+    }
 
 
 def selected(params: Params, texts: Iterable[str]) -> dict[str, list[Word]]:

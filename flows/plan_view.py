@@ -7,7 +7,7 @@ from typing import Any
 
 from flows.request import Plan, PlannedTable
 from mase.evaluation.declaration import task_of
-from mase.evaluation.plan import unique_units, work
+from mase.evaluation.plan import lacking, unique_units, work
 from mase.units import Unit
 
 
@@ -58,9 +58,8 @@ def _print_table(table: PlannedTable, done: set[str]) -> None:
         print(f"  {row.label}: {', '.join(tasks)}; {state}")
         if units and primary is not None:
             print("".join(f"      {line}\n" for line in differences(primary, units[0])), end="")
-    missing = {task_of(cell.column): cell.reason for cell in table.cells if cell.reason}
-    for task, reason in missing.items():
-        print(f"  no data for {task}: {reason}")
+    for reason in lacking(table.cells):
+        print(f"  no data: {reason}")
 
 
 def differences(base: Unit, unit: Unit) -> list[str]:

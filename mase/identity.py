@@ -154,7 +154,7 @@ def _keep_what_is_read(params: Params, content: dict[str, Any]) -> None:
 
 
 def _keep_streams(params: Params, content: dict[str, Any]) -> None:
-    """Leave the blocks of `mase.params.streams` out of runs that do not read them; files count by their bytes."""
+    """Leave out the blocks of `mase.params.streams` that a run does not read; files count by their bytes."""
     readers = {"vilbert": STREAMS, "conceptbert": ("conceptbert",), "zero_shot": ("zero_shot",)}
     for block, methods in readers.items():
         settings = content.pop(block)
@@ -183,7 +183,8 @@ def _vqa_identity(params: Params) -> dict[str, Any]:
     """Return which answers are classes, and the features of regions by what is in their files."""
     from mase.data.regions import fingerprint, region_paths
 
-    settings = (params.task.vqa or VqaParams()).model_dump(mode="json", exclude={"regions", "region_width"})
+    of_rows = {"regions", "region_width", "split", "minval"}  # the rows and the regions' bytes tell these
+    settings = (params.task.vqa or VqaParams()).model_dump(mode="json", exclude=of_rows)
     paths = region_paths(params.task, params.data)
     return {**settings, "regions": [fingerprint(path) for path in paths]}  # their width follows from them
 

@@ -1,4 +1,4 @@
-"""A zero-shot ensemble in the manner of Z-LaVI (Yang et al. 2022): a language model and an image score, weighed.
+"""A zero-shot ensemble in the manner of Z-LaVI (Yang et al. 2022): a language model and an image score.
 
 For an object in a template's sentence, and a closed set of labels c:
 
@@ -13,7 +13,8 @@ pre-trained; s the image tower's vector of the sentence without the blank; i_c a
                made; the cosine is the mean over a label's pictures, as in Z-LaVI
 
 Nothing is trained: rows of the training file are read like every row's, and no step is taken on them. A
-checkpoint without a head for hidden words (MiniLM) has nothing to say at a blank, and is refused unless w is 0.
+checkpoint without a head for hidden words (MiniLM) has nothing to say at a blank, and is refused unless
+w is 0.
 
 Reading of Z-LaVI: its language score is the reciprocal of a prompt's loss, here a log probability, which a
 softmax turns into what the model itself says. w is not tuned on the probe.
@@ -123,8 +124,8 @@ def check_word_head(params: Params) -> None:
     missing = sorted(n for n in report["missing_keys"] if not n.startswith(f"{model.base_model_prefix}."))
     if missing:
         raise ParamsError(
-            f"method zero_shot: the checkpoint of backbone {params.backbone.name} has no head for hidden words "
-            f"(no {missing[0]}), and none is trained; take bert-base or roberta-base, or zero_shot.weight=0"
+            f"method zero_shot: the checkpoint of backbone {params.backbone.name} has no head for hidden "
+            f"words (no {missing[0]}), and none is trained; take bert-base or set zero_shot.weight=0"
         )
 
 
@@ -186,7 +187,11 @@ class ZeroShotEnsemble(FillsBlanks):
         states, _ = self.backbone(batch.ids, batch.mask, batch.types, batch.frozen)
         features = states.flatten(0, 1)[blanks.position].unsqueeze(1)
         return ClozeOutput(
-            self.head(features[:, 0]), features, features, mean_by_row(features, blanks, len(batch)), blanks=blanks
+            self.head(features[:, 0]),
+            features,
+            features,
+            mean_by_row(features, blanks, len(batch)),
+            blanks=blanks,
         )
 
     def predicted(self, batch: Batch) -> dict[str, Tensor]:

@@ -1,8 +1,8 @@
 """ConceptNet vectors of words from a user's file, in the layouts that Numberbatch has.
 
-    text (.txt, or .gz)   a word and its numbers a line, apart by spaces; the first line may say how many words
-                          and numbers there are. `/c/en/lemon` is `lemon`, and words of other languages are
-                          passed over; so are lines of several words (`lemon_tree`).
+    text (.txt, or .gz)   a word and its numbers a line, apart by spaces; the first line may say how many
+                          words and numbers there are. `/c/en/lemon` is `lemon`, and words of other languages
+                          are passed over; so are lines of several words (`lemon_tree`).
     npz                   words (n,) and vectors (n, d)
 
 A word that is not there gets zeros, like everything the graph does not know.
@@ -88,7 +88,9 @@ def _from_npz(path: Path) -> Iterator[tuple[str, str, np.ndarray]]:
         with np.load(path, allow_pickle=False) as content:
             words, vectors = content["words"], content["vectors"]
     except (OSError, ValueError, KeyError) as cause:
-        raise DataError(f"{path}: expected an npz file with words (n,) and vectors (n, d): {cause}") from cause
+        raise DataError(
+            f"{path}: expected an npz file with words (n,) and vectors (n, d): {cause}"
+        ) from cause
     if words.ndim != 1 or vectors.ndim != 2 or len(words) != len(vectors):
         raise DataError(f"{path}: words {words.shape} and vectors {vectors.shape}; expected (n,) and (n, d)")
     for number, (word, vector) in enumerate(zip(words, vectors, strict=True), start=1):

@@ -22,7 +22,7 @@ import numpy as np
 
 from mase import seeds
 from mase.artifacts import digest_of
-from mase.data import embedded, files, generation, hub
+from mase.data import embedded, files, generation, hub, vqa_splits
 from mase.data.rows import Rows
 from mase.data.splits import sample, separate
 from mase.errors import ParamsError
@@ -103,6 +103,8 @@ def read(task: TaskParams, data: DataParams, split: str) -> tuple[Rows, str]:
     if data.source == "files":
         if task.files is not None and task.files.dev is None and data.folds is None:
             return _read_divided(task.files, task, data, split)
+        if vqa_splits.divides(task):
+            return vqa_splits.read_divided(task, data, split)
         rows, path = files.read_split(task, data.dir, split)
         return rows, f"files:{path}"
     if data.source == "hub":

@@ -31,6 +31,9 @@ class RowParams(Frozen):
     )
     overrides: tuple[str, ...] = Field(default=(), description="a.b=c, after the overlays")
     backbone: str | None = Field(default=None, description="name of a backbone, if not the run's")
+    backbones: tuple[str, ...] = Field(
+        default=(), description="the row needs one of these backbones; the note says why"
+    )
     paper: dict[str, dict[str, float]] = Field(
         default={}, description="base model -> column -> per cent as printed; absent means not published"
     )
@@ -40,15 +43,24 @@ class RowParams(Frozen):
     available: bool = Field(
         default=True, description="false: declared, but not yet possible; the note says why"
     )
+    predictions: dict[str, str] = Field(
+        default={},
+        description="vqa task -> file of someone else's answers (official results JSON), scored instead of a "
+        "training run; such a row has no overlays",
+    )
     without: dict[str, str] = Field(default={}, description="task -> why this row has no cell there")
     note: str = ""
 
     @model_validator(mode="after")
     def _consistent(self) -> "RowParams":
-        if self.available and not self.overlays:
+        if self.predictions and (self.overlays or not self.available):
+            raise ValueError(f"row {self.label!r} has predictions, so it is available and takes no overlays")
+        if self.available and not self.overlays and not self.predictions:
             raise ValueError(f"row {self.label!r} needs overlays")
-        if not self.available and not self.note:
-            raise ValueError(f"row {self.label!r} is not available, so its note must say why")
+        if (not self.available or self.backbones) and not self.note:
+            raise ValueError(f"row {self.label!r} is not always available, so its note must say why")
+        if self.backbone is not None and self.backbones:
+            raise ValueError(f"row {self.label!r} names a backbone of its own; it cannot need the run's")
         if self.placebo and self.group != "control":
             raise ValueError(f"row {self.label!r} is a placebo, so its group must be control")
         return self
@@ -106,6 +118,7 @@ class TableParams(Frozen):
 
     def _check_row(self, row: RowParams) -> None:
         _refuse_unknown(f"without of row {row.label!r}", row.without, self.tasks)
+        _refuse_unknown(f"predictions of row {row.label!r}", row.predictions, self.tasks)
         for base, numbers in row.paper.items():
             if base not in self.quoted:
                 raise ValueError(

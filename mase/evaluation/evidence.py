@@ -12,6 +12,7 @@ from mase.evaluation.declaration import metric_of
 from mase.evaluation.metrics import Metric, best_constant, metric_named, score
 from mase.evaluation.metrics.scoring import CONSTANT, columns_of, is_computed, labels_of
 from mase.evaluation.plan import Cell
+from mase.evaluation.supplied import Supplied
 from mase.params import Params, TaskParams
 from mase.units import Unit, UnitResult
 
@@ -93,6 +94,8 @@ def gather(cell: Cell, load: Load) -> Evidence | str:
         ArtifactError: if a unit's predictions are missing or broken, or if the seeds of the
             cell were evaluated on different examples.
     """
+    if cell.supplied is not None:
+        return _of_a_file(cell, cell.supplied)
     if not cell.units:
         return "no data" if cell.reason else "not available"
     done: dict[int, list[UnitResult]] = {}
@@ -110,6 +113,25 @@ def gather(cell: Cell, load: Load) -> Evidence | str:
         return reason or "not computed when the unit was scored"
     _refuse_other_examples(frames, list(done.values()))
     return _evidence(cell, metric, done, frames)
+
+
+def _of_a_file(cell: Cell, supplied: Supplied) -> Evidence:
+    """Return what a user's file of predictions says, as of one seed."""
+    params, frame = supplied.params, supplied.frame().sort_values("id", ignore_index=True)
+    metric = metric_named(params.task, metric_of(cell.column) or params.task.main_metric)
+    metrics = tuple(dict.fromkeys((*params.task.metrics, metric.name)))
+    return Evidence(
+        params=params,
+        metric=metric,
+        seeds=(params.seed,),
+        ids=tuple(frame["id"]),
+        labels=labels_of(params.task, frame),
+        predictions=columns_of(params.task, frame, metric)[None],
+        constant=best_constant(params.task, frame, metric),
+        scores=(score(params.task.model_copy(update={"metrics": metrics}), frame),),
+        digests=(supplied.digest,),
+        seconds={},
+    )
 
 
 def _joined(results: Sequence[UnitResult], task: TaskParams) -> pd.DataFrame:

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from mase.errors import DataError, ParamsError
 from mase.evaluation.declaration import RowParams, TableParams, task_of
-from mase.params import load_params
+from mase.evaluation.supplied import Supplied
+from mase.params import load_params, read_named
+from mase.proxies.locate import find_local
 from mase.units import Unit, UnitResult, load_result
 
 
@@ -16,12 +19,19 @@ class Cell:
     Attributes:
         column: a task, or task:metric; columns of one task have the same units.
         reason: why there are no units where the row has some; see `with_data`.
+        supplied: predictions of a user's file, in the place of units.
     """
 
     row: str
     column: str
     units: tuple[Unit, ...]
     reason: str = ""
+    supplied: Supplied | None = None
+
+    @property
+    def asked(self) -> int:
+        """How many seeds were asked for; a file is one."""
+        return len(self.seeds()) if self.supplied is None else 1
 
     def seeds(self) -> dict[int, list[Unit]]:
         """Return the units of each seed: one, or one per fold."""
@@ -71,8 +81,8 @@ def plan(
         seeds: training seeds; the data split does not depend on them, so rows stay paired.
         overrides: `a.b=c`, laid over every row.
 
-    A row that is not available (on a task) gets cells without units. Cells may share units: two units
-    with the same digest are one training run, see `unique_units`.
+    A row that is not available (on a task, or with this backbone) gets cells without units. Cells
+    may share units: two units with the same digest are one training run, see `unique_units`.
 
     Raises:
         ParamsError: if a task, overlay or override is wrong, or there are no or repeated seeds.
@@ -80,6 +90,7 @@ def plan(
     if not seeds or len(set(seeds)) < len(seeds):
         raise ParamsError(f"seeds must be distinct and at least one, got {list(seeds)}")
     columns = shown_columns(table, tasks)
+    model = backbone or read_named("profiles", profile)["backbone"]
 
     def unit(row: RowParams, task: str, seed: int, fold: int | None) -> Unit:
         folded = () if fold is None else (f"data.folds={table.folds[task]}", f"data.fold={fold}")
@@ -96,20 +107,35 @@ def plan(
         return Unit(params=params, label=f"{row.label} / {task} / seed {seed}{part}")
 
     def units(row: RowParams, task: str) -> tuple[Unit, ...]:
-        if not row.available or task in row.without:
+        if not row.available or row.predictions or task in row.without:
+            return ()
+        if row.backbones and model not in row.backbones:
             return ()
         folds = range(table.folds[task]) if task in table.folds else (None,)
         return tuple(unit(row, task, seed, fold) for seed in seeds for fold in folds)
 
+    def supplied(row: RowParams, task: str) -> Supplied | None:
+        if task not in row.predictions:
+            return None
+        chosen = (*table.overrides, *row.overrides, *overrides)
+        params = load_params(
+            task, profile=profile, backbone=backbone, preset=preset, overrides=chosen, seed=seeds[0]
+        )
+        return Supplied(params, Path(row.predictions[task]).expanduser())
+
     cells = []
     for row in table.rows:
         of_task = {task: units(row, task) for task in dict.fromkeys(map(task_of, columns))}
-        cells += [Cell(row.label, column, of_task[task_of(column)]) for column in columns]
+        files = {task: supplied(row, task) for task in of_task}
+        cells += [
+            Cell(row.label, column, of_task[task_of(column)], supplied=files[task_of(column)])
+            for column in columns
+        ]
     return cells
 
 
 def with_data(cells: Iterable[Cell]) -> list[Cell]:
-    """Take the units from cells whose data cannot be read, and say why in their `reason`.
+    """Take the units from cells whose data or checkpoint is not there, and say why in their `reason`.
 
     A unit's digest depends on its data, so such a unit could not even be looked up.
 
@@ -121,13 +147,27 @@ def with_data(cells: Iterable[Cell]) -> list[Cell]:
         try:
             for unit in cell.units:
                 unit.digest  # noqa: B018
+                _refuse_missing_checkpoint(unit)
+            if cell.supplied is not None:
+                cell.supplied.frame()
         except DataError as cause:
             first = first or cause
-            cell = replace(cell, units=(), reason=str(cause))
+            cell = replace(cell, units=(), supplied=None, reason=str(cause))
         checked.append(cell)
     if first is not None and not any(cell.units for cell in checked):
         raise first
     return checked
+
+
+def lacking(cells: Iterable[Cell]) -> list[str]:
+    """Return what cells lack, each once, on one line."""
+    return list(dict.fromkeys(" ".join(cell.reason.split()) for cell in cells if cell.reason))
+
+
+def _refuse_missing_checkpoint(unit: Unit) -> None:
+    backbone = unit.params.backbone
+    if backbone.source == "path" and find_local(backbone.ref) is None:
+        raise DataError(f"backbone {backbone.name}: no {backbone.ref}, here or in $MASE_HOME/checkpoints")
 
 
 def unique_units(cells: Iterable[Cell]) -> list[Unit]:

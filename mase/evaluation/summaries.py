@@ -79,7 +79,7 @@ def summarised(cell: Cell, found: Evidence | str, contrasts: Contrasts, table: T
         found: what its units predicted, or why there is nothing.
         contrasts: of the cell's column.
     """
-    summary = CellSummary(cell.row, cell.column, len(cell.seeds()), {})
+    summary = CellSummary(cell.row, cell.column, cell.asked, {})
     if isinstance(found, str):
         return replace(summary, reason=found)
     scores = dict(zip(found.seeds, found.main_scores, strict=True))

@@ -9,7 +9,7 @@ from mase.evaluation.contrasts import Contrasts, Draws, averaged
 from mase.evaluation.declaration import AVERAGE, TableParams, metric_of, task_of
 from mase.evaluation.evidence import Evidence, Load, gather
 from mase.evaluation.footnotes import footnotes
-from mase.evaluation.plan import Cell
+from mase.evaluation.plan import Cell, lacking
 from mase.evaluation.resampling import RESAMPLES
 from mase.evaluation.summaries import CellSummary, average, column_draws, marked, summarised
 from mase.params import TaskParams
@@ -162,8 +162,7 @@ def _behind(averages: dict[str, tuple[str, ...]], shown: Sequence[str], cells: S
 
 def _missing_data(cells: Sequence[Cell]) -> list[str]:
     """Return a line for each task without data: what is missing."""
-    reasons = {task_of(cell.column): cell.reason for cell in cells if cell.reason}
-    return [f"no data for {task}: {' '.join(reason.split())}" for task, reason in reasons.items()]
+    return [f"no data: {reason}" for reason in lacking(cells)]
 
 
 def _averages(

@@ -236,9 +236,7 @@ class Params(Frozen):
     data: DataParams = DataParams()
     backbone: BackboneParams
     towers: dict[Modality, TowerParams]
-    method: Literal[
-        "mase", "mpb", "mc_ptm", "iace", "vawi", "vilbert", "conceptbert", "zero_shot"
-    ] = "mase"
+    method: Literal["mase", "mpb", "mc_ptm", "iace", "vawi", "vilbert", "conceptbert", "zero_shot"] = "mase"
     modalities: tuple[Modality, ...] = MODALITIES
     proxies: ProxyParams = ProxyParams()
     fusion: FusionParams = FusionParams()

@@ -51,7 +51,8 @@ class ConceptbertParams(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     vectors: str | None = Field(
-        default=None, description="file of ConceptNet vectors: a word and its numbers a line (.txt, .gz), or npz"
+        default=None,
+        description="file of ConceptNet vectors: a word and its numbers a line (.txt, .gz), or npz",
     )
     vector_width: Size = Field(default=300, description="numbers of a vector")
     layers: Size = Field(default=2, description="of the knowledge transformer")
@@ -73,7 +74,8 @@ class ZeroShotParams(BaseModel):
 
     weight: Annotated[float, Field(ge=0, le=1)] = Field(default=0.5, description="w, of the language model")
     scale: Annotated[float, Field(gt=0)] = Field(
-        default=100.0, description="cosines are multiplied by it before the softmax, as CLIP's are; 1: as they are"
+        default=100.0,
+        description="cosines are multiplied by it before the softmax, as CLIP's are; 1: as they are",
     )
     images: str | None = Field(
         default=None,
@@ -103,8 +105,8 @@ def check_streams(params: "Params") -> None:
         raise ValueError(f"method {method} cannot insert soft tokens; set backbone.adapter to lora or none")
     if params.vilbert.checkpoint is not None and params.backbone.freeze_layers:
         raise ValueError(
-            "vilbert.checkpoint fills the language model too, so its lower layers are not those that are kept "
-            "for other runs; set backbone.freeze_layers to 0"
+            "vilbert.checkpoint fills the language model too, so its lower layers are not those that are "
+            "kept for other runs; set backbone.freeze_layers to 0"
         )
     if method == "conceptbert" and params.conceptbert.vectors is None:
         raise ValueError("method conceptbert needs conceptbert.vectors, a file of ConceptNet vectors")

@@ -1,6 +1,6 @@
 """Params of a visual question answering task: its answers and its region features."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +16,14 @@ class VqaParams(BaseModel):
     )
     answers_at_most: Annotated[int, Field(ge=2)] = Field(
         default=3129, description="classes, the most frequent first; 3,129 is what the peers have"
+    )
+    split: Literal["official", "minval", "contaminated"] = Field(
+        default="official",
+        description="official: train on train, score on val; minval, contaminated: as ViLBERT and "
+        "ConceptBert were trained, with a warning (mase.data.vqa_splits)",
+    )
+    minval: Annotated[int, Field(ge=1)] = Field(
+        default=3000, description="last questions of val that minval and contaminated do not train on"
     )
     regions: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         default=(),

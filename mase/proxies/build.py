@@ -15,7 +15,7 @@ from mase.proxies.open_clip_text import OpenClipTextTower
 from mase.proxies.retrieval import RetrievalTower
 from mase.proxies.sentence_encoder import SentenceEncoderTower
 from mase.proxies.tokenizer import BYTES, FULL_VOCABULARY, lowest_ids
-from mase.proxies.tower import Tower
+from mase.proxies.tower import LimitedTower, Tower
 from mase.proxies.vectors import VectorTable
 
 CHECKPOINT_SUFFIXES = {Path(name).suffix for name in WEIGHT_FILES} | {".pt", ".pth"}
@@ -39,7 +39,9 @@ def build_tower(params: TowerParams, seed: int = 0) -> Tower:
         return VectorTable(params, find_checkpoint(params))
     if params.format == "retrieval":
         text = params.model_copy(update={"format": "open_clip", "retrieval": None})
-        return RetrievalTower(params, build_tower(text, seed))
+        tower = build_tower(text, seed)
+        assert isinstance(tower, LimitedTower)
+        return RetrievalTower(params, tower)
     if params.width % params.heads:
         raise ParamsError(
             f"tower {params.name}: width {params.width} is not a multiple of heads {params.heads}"

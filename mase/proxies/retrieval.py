@@ -21,7 +21,7 @@ from mase.errors import CheckpointFormatError, ParamsError
 from mase.params import RetrievalParams, TowerParams
 from mase.proxies.image_index import INDEXES, Gallery, encode_folder, gallery_place, read_features
 from mase.proxies.locate import find_checkpoint, is_plain
-from mase.proxies.tower import BatchedTower, Encoding
+from mase.proxies.tower import Encoding, LimitedTower
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class RetrievalTower:
         MissingWeightsError, CheckpointFormatError: if the images, or the model, cannot be read.
     """
 
-    def __init__(self, params: TowerParams, text: BatchedTower) -> None:
+    def __init__(self, params: TowerParams, text: LimitedTower) -> None:
         assert params.retrieval is not None
         self.name, self.modality, self.width = params.name, str(params.modality), params.output_width
         self.text, self.context_length, self.neighbours = (

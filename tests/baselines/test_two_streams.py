@@ -1,4 +1,4 @@
-"""ViLBERT and ConceptBert: a signal in the regions or in ConceptNet's vectors, MASE nested, the released layout."""
+"""ViLBERT and ConceptBert: signals in regions or ConceptNet's vectors, MASE nested, the released layout."""
 
 import json
 from pathlib import Path
@@ -26,14 +26,21 @@ COLOURS = ("red", "blue", "green")
 WIDTH, CONCEPT = 8, 6
 SMALL = tuple(
     f"vilbert.{name}={value}"
-    for name, value in {"layers": 1, "width": 16, "heads": 2, "hidden": 16, "joint": 16, "joint_heads": 2}.items()
+    for name, value in {
+        "layers": 1,
+        "width": 16,
+        "heads": 2,
+        "hidden": 16,
+        "joint": 16,
+        "joint_heads": 2,
+    }.items()
 )
 FAST = ("training.lr_new=0.01", "training.lr_backbone=0.001", "training.epochs=4", "vilbert.head_dropout=0.1")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write two tasks: one region has the answer's colour; or the vector of a word never met before has it."""
+    """Write two tasks: one region has the answer's colour, or the vector of a new word has it."""
     root = tmp_path_factory.mktemp("streams")
     generator = np.random.default_rng(0)
     for name in ("seen", "known"):
@@ -57,9 +64,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     {"question_id": image, "image_id": image, "answer_type": "other", "answers": listed}
                 )
             base = root / name
-            (base / f"v2_OpenEnded_mscoco_{split}2014_questions.json").write_text(json.dumps({"questions": asked}))
+            (base / f"v2_OpenEnded_mscoco_{split}2014_questions.json").write_text(
+                json.dumps({"questions": asked})
+            )
             (base / f"v2_mscoco_{split}2014_annotations.json").write_text(json.dumps({"annotations": told}))
-        np.savez(root / name / "regions.npz", image_ids=np.array(images), features=np.array(features, np.float32))
+        np.savez(
+            root / name / "regions.npz", image_ids=np.array(images), features=np.array(features, np.float32)
+        )
         lines = [f"{len(words)} {CONCEPT}"]
         lines += [f"/c/en/{w} {' '.join(f'{x:.4f}' for x in v)}" for w, v in zip(words, vectors, strict=True)]
         (root / name / "numberbatch.txt").write_text("\n".join(lines))
@@ -78,7 +89,10 @@ def params_of(folder: Path, method: str, *overrides: str, data: str = "seen") ->
         *SMALL,
     )
     if method.startswith("conceptbert"):
-        chosen += (f"conceptbert.vectors={folder / data / 'numberbatch.txt'}", f"conceptbert.vector_width={CONCEPT}")
+        chosen += (
+            f"conceptbert.vectors={folder / data / 'numberbatch.txt'}",
+            f"conceptbert.vector_width={CONCEPT}",
+        )
         chosen += ("conceptbert.layers=1", "conceptbert.width=16", "conceptbert.rank=4")
     return load_params(
         "vqa_v2_regions", profile="smoke", overlays=(f"methods/{method}",), overrides=(*chosen, *overrides)
@@ -103,7 +117,9 @@ METHODS = ["vilbert", "vilbert_mase", "conceptbert", "conceptbert_mase"]
 
 @pytest.mark.parametrize("method", METHODS)
 def test_gradients_reach_all_that_trains_and_nothing_frozen(folder: Path, method: str) -> None:
-    run = assemble(params_of(folder, method, "backbone.random_config.num_hidden_layers=3", "backbone.freeze_layers=1"))
+    run = assemble(
+        params_of(folder, method, "backbone.random_config.num_hidden_layers=3", "backbone.freeze_layers=1")
+    )
     model = run.model.train()
     batch = run.train.batch(np.arange(8))
     if "mase" in method:  # zero gates would keep gradients from what stands behind them
@@ -111,12 +127,17 @@ def test_gradients_reach_all_that_trains_and_nothing_frozen(folder: Path, method
             model.sum.gate.fill_(0.1)  # type: ignore[union-attr]
             model.residual.gamma.fill_(0.1)  # type: ignore[union-attr]
     model.task_loss(model(batch), run.train.labels_of(np.arange(8))).backward()
-    silent = [n for n, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
+    silent = [
+        n for n, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())
+    ]
     # keys' biases cancel in a softmax, so does attention over one node; Eq. 8 is not in this loss
     known = ("key.bias", "attention_vector", "contrastive_head.")
     assert not [n for n in silent if not any(part in n for part in known)], silent
     assert all(p.grad is None for p in model.backbone.lower.parameters())  # type: ignore[union-attr]
-    assert isinstance(batch.extras["regions"], RegionBatch) and not batch.extras["regions"].features.requires_grad
+    assert (
+        isinstance(batch.extras["regions"], RegionBatch)
+        and not batch.extras["regions"].features.requires_grad
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -136,7 +157,11 @@ def test_batches_and_the_order_of_regions_change_no_answer(folder: Path, method:
 @pytest.mark.parametrize("method", ["vilbert", "conceptbert"])
 def test_mase_with_closed_gates_is_the_model_without_it(folder: Path, method: str) -> None:
     plain, added = (assemble(params_of(folder, name)) for name in (method, f"{method}_mase"))
-    shared = {k: v for k, v in plain.model.state_dict().items() if k in added.model.state_dict() and k != "allocation"}
+    shared = {
+        k: v
+        for k, v in plain.model.state_dict().items()
+        if k in added.model.state_dict() and k != "allocation"
+    }
     added.model.load_state_dict(shared, strict=False)
     logits = [run.model.eval()(run.evaluation.batch(np.arange(6))).logits for run in (plain, added)]
     torch.testing.assert_close(logits[0], logits[1], atol=1e-5, rtol=1e-4)
@@ -177,16 +202,24 @@ def test_the_fusion_is_the_sum_over_triples() -> None:
     params = ConceptbertParams(width=4, rank=2, glimpses=2, vector_width=3)
     fusion = TrilinearFusion(params, (5, 6, 7)).eval()
     sizes, widths = (2, 3, 2), (5, 6, 7)
-    streams = tuple((torch.randn(1, n, w), torch.ones(1, n, dtype=torch.bool)) for n, w in zip(sizes, widths, strict=True))
+    streams = tuple(
+        (torch.randn(1, n, w), torch.ones(1, n, dtype=torch.bool)) for n, w in zip(sizes, widths, strict=True)
+    )
     streams[1][1][0, 2] = False
     with torch.no_grad():
-        v, q, k = (s(a(x)).view(-1, 2, 2) for s, a, (x, _) in zip(fusion.slices, fusion.attention, streams, strict=True))
+        v, q, k = (
+            s(a(x)).view(-1, 2, 2)
+            for s, a, (x, _) in zip(fusion.slices, fusion.attention, streams, strict=True)
+        )
         jv, jq, jk = (j(x).view(-1, 2, 4) for j, (x, _) in zip(fusion.joint, streams, strict=True))
         expected = torch.zeros(2, 4)
         for g in range(2):
             triples = [(i, j, m) for i in range(2) for j in range(2) for m in range(2)]  # word 2 is padding
             scores = torch.stack(
-                [torch.einsum("rxyz,rx,ry,rz->", fusion.core[..., g], v[i], q[j], k[m]) for i, j, m in triples]
+                [
+                    torch.einsum("rxyz,rx,ry,rz->", fusion.core[..., g], v[i], q[j], k[m])
+                    for i, j, m in triples
+                ]
             )
             for weight, (i, j, m) in zip(scores.softmax(0), triples, strict=True):
                 expected[g] += weight * jv[i, g] * jq[j, g] * jk[m, g]
@@ -249,7 +282,9 @@ def released(run_model: Vilbert, answers_of_theirs: int) -> dict[str, Tensor]:
     linear("bert.v_pooler.dense", joint, visual)
     for number, outputs, inputs in ((0, 2 * joint, joint), (3, answers_of_theirs, 2 * joint)):
         name = f"vil_prediction.main.{number}"
-        shapes.update({f"{name}.weight_g": (), f"{name}.weight_v": (outputs, inputs), f"{name}.bias": (outputs,)})
+        shapes.update(
+            {f"{name}.weight_g": (), f"{name}.weight_v": (outputs, inputs), f"{name}.bias": (outputs,)}
+        )
     linear("cls.predictions.transform.dense", text, text)
     linear("vil_logit", 1, joint)
     generator = torch.Generator().manual_seed(3)
@@ -276,7 +311,10 @@ def test_a_file_of_the_released_layout_fills_the_model(folder: Path, checkpoint:
     bridge, layer = model.streams.bridges[0], model.backbone.parts[0].encoder.layer[0]
     for tensor, name in (
         (model.backbone.encoder.embeddings.word_embeddings.weight, "bert.embeddings.word_embeddings.weight"),
-        (model.backbone.encoder.encoder.layer[0].output.dense.weight, "bert.encoder.layer.0.output.dense.weight"),
+        (
+            model.backbone.encoder.encoder.layer[0].output.dense.weight,
+            "bert.encoder.layer.0.output.dense.weight",
+        ),
         (layer.attention.self.key.weight, "bert.encoder.layer.1.attention.self.key.weight"),
         (bridge.visual.query.weight, "bert.encoder.c_layer.0.biattention.query1.weight"),
         (bridge.text.value.bias, "bert.encoder.c_layer.0.biattention.value2.bias"),
@@ -300,12 +338,20 @@ def test_a_file_of_the_released_layout_fills_the_model(folder: Path, checkpoint:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda s: s.pop("bert.encoder.c_layer.0.biattention.key1.bias"), r"lacks bert\.encoder\.c_layer\.0\.biattention\.key1\.bias"),
+        (
+            lambda s: s.pop("bert.encoder.c_layer.0.biattention.key1.bias"),
+            r"lacks bert\.encoder\.c_layer\.0\.biattention\.key1\.bias",
+        ),
         (lambda s: s.update({"bert.extra.weight": torch.zeros(1)}), r"has the unknown bert\.extra\.weight"),
-        (lambda s: s.update({"bert.t_pooler.dense.bias": torch.zeros(3)}), r"bert\.t_pooler\.dense\.bias \(3,\), but the params say \(16,\)"),
+        (
+            lambda s: s.update({"bert.t_pooler.dense.bias": torch.zeros(3)}),
+            r"bert\.t_pooler\.dense\.bias \(3,\), but the params say \(16,\)",
+        ),
     ],
 )
-def test_other_keys_and_shapes_are_refused_by_name(folder: Path, checkpoint: tuple, change, said: str) -> None:
+def test_other_keys_and_shapes_are_refused_by_name(
+    folder: Path, checkpoint: tuple, change, said: str
+) -> None:
     state = dict(checkpoint[2])
     change(state)
     path = folder / "changed.bin"

@@ -17,7 +17,14 @@ from mase.proxies import build_tower
 from mase.training import assemble
 from mase.units import Unit, UnitResult, train
 
-COLOURS = {"lemon": "yellow", "coal": "black", "cherry": "red", "grass": "green", "milk": "white", "sky": "blue"}
+COLOURS = {
+    "lemon": "yellow",
+    "coal": "black",
+    "cherry": "red",
+    "grass": "green",
+    "milk": "white",
+    "sky": "blue",
+}
 TEMPLATES = ("the color of [object] is [blank] .", "most [object] would look [blank] .")
 
 
@@ -69,7 +76,9 @@ def test_pictures_that_know_decide_and_shuffled_ones_do_not(task: Path, pictures
     told, _ = scored(params_of(task, f"zero_shot.images={pictures}", "zero_shot.weight=0"))
     assert told.metrics["accuracy"] == 1.0
     assert told.counts["steps"] == 0 and told.counts["parameters"] == 0
-    chance, _ = scored(params_of(task, f"zero_shot.images={pictures}", "zero_shot.weight=0", "proxies.shuffle=true"))
+    chance, _ = scored(
+        params_of(task, f"zero_shot.images={pictures}", "zero_shot.weight=0", "proxies.shuffle=true")
+    )
     assert chance.metrics["accuracy"] < 0.5
 
 
@@ -91,7 +100,10 @@ def test_shares_are_the_weighed_sum_of_both_softmaxes(task: Path, pictures: Path
 
 
 def test_with_all_weight_on_the_language_model_pictures_do_not_count(task: Path, pictures: Path) -> None:
-    frames = [scored(params_of(task, "zero_shot.weight=1", *more))[1] for more in ((), (f"zero_shot.images={pictures}",))]
+    frames = [
+        scored(params_of(task, "zero_shot.weight=1", *more))[1]
+        for more in ((), (f"zero_shot.images={pictures}",))
+    ]
     pd.testing.assert_frame_equal(*frames)
 
 
@@ -101,7 +113,8 @@ def test_batches_change_no_answer_and_a_kept_model_answers_as_before(task: Path)
     kept, loaded = load_pretrained(result.folder / "model")
     run = assemble(loaded)
     one, other, again = (
-        predict(model, run.evaluation, size) for model, size in ((run.model, 1), (run.model, 50), (kept.model, 50))
+        predict(model, run.evaluation, size)
+        for model, size in ((run.model, 1), (run.model, 50), (kept.model, 50))
     )
     for name in ("scores", "beside"):
         np.testing.assert_allclose(one[name], other[name], atol=1e-5)

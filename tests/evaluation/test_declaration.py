@@ -57,9 +57,11 @@ def test_table_6_has_the_papers_rows_and_the_controls() -> None:
     assert table.columns == ("sst2", "qnli", "qqp", "mnli", "mrpc", "stsb")
     assert sum(len(row.paper) for row in table.rows) == 13  # rows of the printed table
     assert [row.label for row in table.rows if row.placebo] == ["Random towers", "Shuffled proxies"]
-    assert {row.label for row in table.rows if not row.available} == {
-        "MPB + prompt learning", "MASE + prompt learning",
-    }  # fmt: skip
+    assert {row.label: row.backbones for row in table.rows if row.backbones} == {
+        "MPB + prompt learning": ("bert-base", "roberta-base"),
+        "MASE + prompt learning": ("bert-base", "roberta-base"),
+    }
+    assert all(row.available for row in table.rows)
     assert "text-only" not in {base for row in table.rows for base in row.paper}
     assert not table.row(table.reference).paper
 

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -6,8 +7,8 @@ import pytest
 
 from mase.errors import DataError, ParamsError
 from mase.evaluation.declaration import TableParams, load_table, task_of
-from mase.evaluation.plan import Cell, plan, shown_columns, unique_units, with_data, work
-from mase.params import available
+from mase.evaluation.plan import Cell, lacking, plan, shown_columns, unique_units, with_data, work
+from mase.params import available, load_params
 from mase.units import Unit
 
 
@@ -28,7 +29,8 @@ def test_every_shipped_table_can_be_planned(name: str) -> None:
     cells = plan(table, profile="local" if source else "smoke", seeds=[0], overrides=source)
     without = {(row.label, task) for row in table.rows for task in row.without}
     for cell in cells:
-        expected = table.row(cell.row).available and (cell.row, task_of(cell.column)) not in without
+        row = table.row(cell.row)
+        expected = row.available and not row.backbones and (cell.row, task_of(cell.column)) not in without
         assert bool(cell.units) == expected
     for column in table.columns:
         mine = [c.units[0].params.model_dump_json() for c in cells if c.column == column and c.units]
@@ -138,7 +140,8 @@ def test_a_cell_without_data_says_why_and_leaves_the_others() -> None:
 
 
 def cell(row: str, *digests: str) -> Cell:
-    units = [SimpleNamespace(digest=digest) for digest in digests]
+    params = load_params("looks", profile="smoke")
+    units = [SimpleNamespace(digest=digest, params=params) for digest in digests]
     return Cell(row, "looks", cast(tuple[Unit, ...], tuple(units)))
 
 
@@ -152,3 +155,23 @@ def test_a_unit_asked_for_twice_is_one_unit_of_work() -> None:
     found = work(cells, load)
     assert [(w.unit.digest, w.done) for w in found] == [("u", False), ("v", True), ("w", False)]
     assert found[1].cells == (("A", "looks"), ("B", "looks"))
+
+
+def test_a_row_that_needs_a_backbone_is_planned_with_it_alone() -> None:
+    table = load_table("6")
+    for backbone, possible in ((None, False), ("bert-base", True), ("xlnet-base", False)):
+        cells = plan(
+            table, profile="local", seeds=[0], tasks=["mrpc"], overrides=["data.dir=x"], backbone=backbone
+        )
+        assert bool(next(c for c in cells if c.row == "MASE + prompt learning").units) == possible
+
+
+def test_a_row_whose_checkpoint_is_not_there_says_so_and_leaves_the_others(shared_data: Path) -> None:
+    cells = plan(
+        load_table("1"), profile="local", seeds=[0], tasks=["mrpc"], overrides=[f"data.dir={shared_data}"]
+    )
+    found = {cell.row: cell for cell in with_data(cells)}
+    assert not found["VOKEN"].units and found["None"].units
+    assert lacking(found.values())[0] == (
+        "backbone voken-bert: no vlm_12L_768H_wiki, here or in $MASE_HOME/checkpoints"
+    )

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mase.baselines.vilbert.layers import Layer
 from mase.data.concept_vectors import read_concepts, words_of
+from mase.errors import ParamsError
 from mase.params.streams import ConceptbertParams
 
 CONCEPTS = "concepts"  # of the part in `Batch.extras`
@@ -28,10 +29,16 @@ class ConceptBatch:
 
 
 class ConceptInput:
-    """The words of a split's questions and their vectors; a question without words has one of zeros."""
+    """The words of a split's questions and their vectors; a question without words has one of zeros.
+
+    Raises:
+        ParamsError: if no file of vectors is named.
+        DataError: see `read_concepts`.
+    """
 
     def __init__(self, params: ConceptbertParams, texts: Sequence[str]):
-        assert params.vectors is not None
+        if params.vectors is None:
+            raise ParamsError("method conceptbert needs conceptbert.vectors, a file of ConceptNet vectors")
         self.words = [words_of(text) or [""] for text in texts]
         needed = {word for words in self.words for word in words}
         self.known = read_concepts(params.vectors, needed, params.vector_width)

@@ -1,4 +1,4 @@
-"""ConceptBert (Garderes et al. 2020, version 3 of its code) for visual question answering, with and without MASE.
+"""ConceptBert (Garderes et al. 2020, version 3 of its code) for visual questions, with and without MASE.
 
 ViLBERT's two streams; a third in which the tokens, as they are below co-attention, attend to ConceptNet's
 vectors of the question's words; and one trilinear attention over regions, tokens and knowledge, from which a
@@ -10,10 +10,10 @@ With text alone and no graph nothing is added, and the model is ConceptBert.
 
 Where it differs from the released code: the knowledge stream has `conceptbert.layers` layers, not as many as
 the language model, and starts from the states below co-attention, not from the embeddings; words are the
-question's, not its word pieces. Its checkpoint gives the two streams only (`mase.baselines.vilbert.checkpoint`).
+question's, not its word pieces. Its checkpoint gives the two streams only (`..vilbert.checkpoint`).
 
 The accuracy that its repository reports on val (80.99) is of a model that was trained on most of val; what
-`task.vqa.split` says of it is in `mase.data.vqa_splits`.
+`task.vqa.split` does about it is in `mase.data.vqa_splits`.
 """
 
 from collections.abc import Mapping

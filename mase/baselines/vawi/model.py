@@ -45,7 +45,6 @@ class VisuallyAugmentedModel(TaskModel):
     """
 
     modalities: tuple[Modality, ...] = ("text", "image")
-    head: Head
 
     def __init__(self, params: Params, backbone: Backbone, head: Head, features: int):
         super().__init__()

@@ -36,7 +36,9 @@ ANSWERS = "vil_prediction.main.3."
 PREDICTION = "vil_prediction."
 ANSWERING = (PREDICTION, "bert.t_pooler.", "bert.v_pooler.")
 CONCEPTBERT = "vilbert."
-LEFT_OUT = re.compile(r"^(cls|vil_logit|vision_logit|linguisic_logit)\.|\.q_dense[12]\.|embeddings\.position_ids$")
+LEFT_OUT = re.compile(
+    r"^(cls|vil_logit|vision_logit|linguisic_logit)\.|\.q_dense[12]\.|embeddings\.position_ids$"
+)
 LEFT_OUT_OF_CONCEPTBERT = re.compile(
     r"^(q_kg_transformer|aggregator|vil_prediction|question_pooler|fusion_question)\.|conceptnet_embedding|LayerNorm_kb"
 )
@@ -169,7 +171,7 @@ def _refuse(path: Path, state: Mapping[str, Tensor], shapes: Mapping[str, torch.
     if said:
         counts = f"{len(missing)} missing, {len(unknown)} unknown, {len(other)} of another shape"
         raise CheckpointFormatError(
-            f"{path}: {'; '.join(said)} ({counts}); correct backbone.* or vilbert.* to what it was trained with"
+            f"{path}: {'; '.join(said)} ({counts}); set backbone.* and vilbert.* to what it was trained with"
         )
 
 

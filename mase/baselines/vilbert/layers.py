@@ -117,10 +117,20 @@ class CoAttention(nn.Module):
         rate = self.dropout if self.training else 0.0
         sight, words = self.visual, self.text
         asked = attend(
-            sight.query(regions), words.key(tokens), words.value(tokens), token_mask, heads=self.heads, dropout=rate
+            sight.query(regions),
+            words.key(tokens),
+            words.value(tokens),
+            token_mask,
+            heads=self.heads,
+            dropout=rate,
         )
         seen = attend(
-            words.query(tokens), sight.key(regions), sight.value(regions), region_mask, heads=self.heads, dropout=rate
+            words.query(tokens),
+            sight.key(regions),
+            sight.value(regions),
+            region_mask,
+            heads=self.heads,
+            dropout=rate,
         )
         return (
             self.visual_feed(self.visual_mixed(asked, regions)),

@@ -1,18 +1,19 @@
 """ViLBERT (Lu et al. 2019) for visual question answering, without and with MASE.
 
 Two streams read the question's tokens and the picture's regions; before each of the language model's last
-layers they attend to each other (`mase.baselines.vilbert.layers`). With t the pooled token state and v that of
-the whole picture:
+layers they attend to each other (`mase.baselines.vilbert.layers`). With t the pooled token state and v that
+of the whole picture:
 
     answer = MLP(relu(W_t t) * relu(W_v v))
 
 Reading of the paper: MASE is added to the language model (notes 4.27), so "+ MASE" puts h* of Eq. 1 in the
-place of t: h^text is the token state after co-attention, proxies and the scene graph of the question are added
-to it. With text alone and no graph, h* is t, and the model is ViLBERT. Since t has seen the picture, what its
-regions tell is in every modality's information alike (the product with v), and once more in the text's.
+place of t: h^text is the token state after co-attention, proxies and the scene graph of the question are
+added to it. With text alone and no graph, h* is t, and the model is ViLBERT. Since t has seen the picture,
+what its regions tell is in every modality's information alike (the product with v), and once more in the
+text's.
 
-The released model is pre-trained on Conceptual Captions; without its weights (`vilbert.checkpoint`) the visual
-stream starts new, and the row says what the architecture does, not the pre-training.
+The released model is pre-trained on Conceptual Captions; without its weights (`vilbert.checkpoint`) the
+visual stream starts new, and the row says what the architecture does, not the pre-training.
 """
 
 from abc import abstractmethod
@@ -99,7 +100,7 @@ class TwoStreams(nn.Module):
 
 
 class AnswerNetwork(nn.Module):
-    """Linear, ReLU, dropout, linear, both weights normalised; its last biases start at the answers' log odds."""
+    """Linear, ReLU, dropout, linear, both weights normalised; its last biases are the answers' log odds."""
 
     def __init__(self, width: int, hidden: int, shares: tuple[float, ...], answers: int, dropout: float):
         super().__init__()

@@ -47,7 +47,11 @@ class LayeredBackbone(Backbone):
         self.train()
 
     def step(
-        self, number: int, states: Float[Tensor, "B L W"], mask: Bool[Tensor, "B L"], types: Int[Tensor, "B L"]
+        self,
+        number: int,
+        states: Float[Tensor, "B L W"],
+        mask: Bool[Tensor, "B L"],
+        types: Int[Tensor, "B L"],
     ) -> Float[Tensor, "B L W"]:
         """Return the states after the last layers' `number`-th, counted from 0."""
         active = self.training and self.autocast is not None

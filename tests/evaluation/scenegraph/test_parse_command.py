@@ -33,9 +33,7 @@ def gold(tmp_path: Path) -> Path:
 def test_numbers_as_json(gold: Path, tmp_path: Path) -> None:
     (tmp_path / "english.synsets").write_text("2\n1\n3\n1\n", encoding="utf-8")
     (tmp_path / "english.exceptions").write_text("", encoding="utf-8")
-    code, output, _ = mase(
-        "evaluate", str(gold), "--synonyms", str(tmp_path), "--parser", "rules", "--json"
-    )
+    code, output, _ = mase("evaluate", str(gold), "--synonyms", str(tmp_path), "--parser", "rules", "--json")
     numbers = json.loads(output)
     assert code == 0
     assert (numbers["parser"], numbers["captions"], numbers["set_match"]) == ("rules", 2, 50)

@@ -95,7 +95,7 @@ class Predictor:
             DataError: if an argument is not a list of texts or the lists do not fit in length.
             CheckpointFormatError: if the model answers with other shapes than its params say.
         """
-        from mase.pretrained import predict_texts
+        from mase.reading import predict_texts
 
         _check_texts(texts_a, texts_b, max(1, self.params.second_texts))
         if not texts_a:

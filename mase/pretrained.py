@@ -10,8 +10,6 @@ features.safetensors scales fitted on the training rows
 """
 
 import json
-import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,19 +22,15 @@ from safetensors.numpy import load_file, save_file
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from mase.artifacts import write_atomically, write_json
-from mase.data import Rows
-from mase.errors import CheckpointFormatError, DataError, ParamsError
-from mase.families import family_of
+from mase.errors import CheckpointFormatError, ParamsError
 from mase.methods import build_model, model_class
 from mase.model.features import Standardiser
-from mase.model.inference import predict
 from mase.model.mase import MaseModel
-from mase.model.preparation import Fitted, build_inputs, extract_all, parse_all
+from mase.model.preparation import Fitted
 from mase.model.task_model import TaskModel
 from mase.params import Params, read_yaml, validate
 from mase.prediction import model_folder
 from mase.scenegraph import RelationInventory
-from mase.scenegraph.choice import RULES, parse_function
 
 
 @dataclass(frozen=True)
@@ -141,42 +135,3 @@ def _load_fitted(folder: Path) -> Fitted:
         deviation,
         tuple(json.loads(labels.read_text())) if labels.is_file() else (),
     )
-
-
-def predict_texts(
-    pretrained: Pretrained, params: Params, texts_a: Sequence[str], texts_b: Sequence[str] | None = None
-) -> dict[str, Any]:
-    """Return `frame` (`Family.frame`), `predicted`, `allocation` by modality, `entities` of new texts.
-
-    Args:
-        texts_b: n second texts of a pair task; of multiple choice n * options, question by question.
-
-    Raises:
-        DataError: if there are not as many second texts as the task takes.
-    """
-    each, given = params.second_texts, 0 if texts_b is None else len(texts_b)
-    if given != each * len(texts_a):
-        what = f"{each} with each of {len(texts_a)} first texts" if each else "none"
-        raise DataError(f"task {params.task.name} takes second texts: {what}; there are {given}")
-    family = family_of(params.task)
-    unlabelled = family.unlabelled(len(texts_a))
-    ids = tuple(str(i) for i in range(len(texts_a)))
-    first = tuple(np.repeat(np.array(texts_a, dtype=object), max(1, each)))
-    seconds = None if texts_b is None else tuple(texts_b)
-    rows = Rows(ids, first, seconds, unlabelled, options=params.task.options)
-    honest = params.model_copy(update={"proxies": params.proxies.model_copy(update={"shuffle": False})})
-    with tempfile.TemporaryDirectory() as store:
-        kind, fitted, tokenizer = type(pretrained.model), pretrained.fitted, pretrained.tokenizer
-        seen = kind.rows(honest, rows, tokenizer)
-        graphs = parse_all(honest, [seen], inventory=fitted.inventory, root=Path(store), model=kind)
-        tables = extract_all(honest, [seen], graphs, root=Path(store), model=kind)
-        inputs = build_inputs(honest, fitted, tables, seen, tokenizer, model=kind)
-        predicted = predict(pretrained.model, inputs, params.training.eval_batch_size)
-    frame = family.frame(params.task, rows, seen, predicted, tokenizer, fitted.labels)
-    weights = dict(zip(params.modalities, pretrained.model.allocation.tolist(), strict=False))
-    parse = parse_function(params.graph.parser if params.graph is not None else RULES)
-    entities = [
-        [text[e.span[0] : e.span[1]] for text in texts for e in parse([text])[0].entities]
-        for texts in rows.pairs()
-    ]
-    return {"frame": frame, "predicted": predicted, "allocation": weights, "entities": entities}

@@ -83,6 +83,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module.load_pretrained = load_pretrained  # type: ignore[attr-defined]
     module.predict_texts = predict_texts  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "mase.pretrained", module)
+    monkeypatch.setitem(sys.modules, "mase.reading", module)
     return module
 
 

@@ -100,6 +100,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     module.load_pretrained = load_pretrained  # type: ignore[attr-defined]
     module.predict_texts = predict_texts  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "mase.pretrained", module)
+    monkeypatch.setitem(sys.modules, "mase.reading", module)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     yield

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mase.errors import DataError, ParamsError
+from mase.errors import DataError, MissingWeightsError, ParamsError
 from mase.evaluation.declaration import RowParams, TableParams, task_of
 from mase.evaluation.supplied import Supplied
 from mase.params import load_params, read_named
@@ -150,7 +150,7 @@ def with_data(cells: Iterable[Cell]) -> list[Cell]:
                 _refuse_missing_checkpoint(unit)
             if cell.supplied is not None:
                 cell.supplied.frame()
-        except DataError as cause:
+        except (DataError, MissingWeightsError) as cause:
             first = first or cause
             cell = replace(cell, units=(), supplied=None, reason=str(cause))
         checked.append(cell)

@@ -108,7 +108,5 @@ def check_streams(params: "Params") -> None:
             "vilbert.checkpoint fills the language model too, so its lower layers are not those that are "
             "kept for other runs; set backbone.freeze_layers to 0"
         )
-    if method == "conceptbert" and params.conceptbert.vectors is None:
-        raise ValueError("method conceptbert needs conceptbert.vectors, a file of ConceptNet vectors")
     if method == "conceptbert" and params.fusion.width is not None:
         raise ValueError("method conceptbert adds MASE to the token states; leave fusion.width null")

@@ -15,7 +15,8 @@ from mase.methods import build_model, trainable_parameters
 from mase.model.backbone import load_tokenizer
 from mase.model.preparation import align, build_inputs, extract_all, fit
 from mase.params import IaceParams, Params, load_params
-from mase.pretrained import load_pretrained, predict_texts, save_pretrained
+from mase.pretrained import load_pretrained, save_pretrained
+from mase.reading import predict_texts
 from mase.training import Assembled, assemble
 from mase.units import Unit
 from tests.planted import predict_logits

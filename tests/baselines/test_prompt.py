@@ -16,7 +16,8 @@ from mase.methods import build_model, model_class, trainable_parameters
 from mase.model.backbone import load_tokenizer
 from mase.model.preparation import Fitted
 from mase.params import BackboneParams, PromptTemplate, available, load_params, read_named
-from mase.pretrained import load_pretrained, predict_texts, save_pretrained
+from mase.pretrained import load_pretrained, save_pretrained
+from mase.reading import predict_texts
 from mase.training import assemble
 from tests.baselines.heads import (
     MLM,

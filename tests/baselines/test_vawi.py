@@ -21,7 +21,8 @@ from mase.model.inputs import Inputs
 from mase.model.preparation import Fitted, align, build_inputs, extract_all, fit
 from mase.model.tokens import tokenise
 from mase.params import Params, load_params
-from mase.pretrained import load_pretrained, predict_texts, save_pretrained
+from mase.pretrained import load_pretrained, save_pretrained
+from mase.reading import predict_texts
 from mase.training import assemble
 from mase.units import Unit
 from tests.planted import Planted, predict_logits, trained

@@ -13,7 +13,7 @@ CLASSES = 8
 
 
 def answers(reliable: float, *, count: int = 400, length: int = 3, seed: int = 0) -> tuple[torch.Tensor, ...]:
-    """Return told, constant and mask: a share `reliable` of the targets is told with p = 0.9, the rest 0.01."""
+    """Return told, constant and mask: a share `reliable` of the targets has p = 0.9, the rest 0.01."""
     generator = np.random.default_rng(seed)
     right = generator.random((count, length)) < reliable
     told = torch.from_numpy(np.log(np.where(right, 0.9, 0.01)))

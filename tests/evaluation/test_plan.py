@@ -172,6 +172,6 @@ def test_a_row_whose_checkpoint_is_not_there_says_so_and_leaves_the_others(share
     )
     found = {cell.row: cell for cell in with_data(cells)}
     assert not found["VOKEN"].units and found["None"].units
-    assert lacking(found.values())[0] == (
-        "backbone voken-bert: no vlm_12L_768H_wiki, here or in $MASE_HOME/checkpoints"
-    )
+    said = lacking(found.values())
+    assert "backbone voken-bert: no vlm_12L_768H_wiki, here or in $MASE_HOME/checkpoints" in said
+    assert not found["+Image"].units and any("give a folder of images" in reason for reason in said)

@@ -57,7 +57,7 @@ def test_a_task_without_data_leaves_the_others(
     print_plan(plan, False)
     shown = capsys.readouterr().out
     assert "  A: sst2; 0 of 1 done" in shown
-    assert "  no data for mrpc: train.tsv not found" in shown
+    assert "  no data: train.tsv not found" in shown
     assert "1 units, 0 done, 1 to train" in shown
     assert "1 of them are shared by rows or tables, which have 2 places for units" in shown
 

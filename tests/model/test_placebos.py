@@ -24,7 +24,8 @@ from mase.model.preparation import (
     proxy_modalities,
 )
 from mase.params import Params, load_params
-from mase.pretrained import load_pretrained, predict_texts, save_pretrained
+from mase.pretrained import load_pretrained, save_pretrained
+from mase.reading import predict_texts
 from mase.training import assemble
 from tests.planted import predict_logits
 

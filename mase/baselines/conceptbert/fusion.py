@@ -21,7 +21,8 @@ DROPOUT = (0.5, 0.2, 0.2)  # of regions, words, concepts
 
 
 def _to(inputs: int, width: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(nn.Dropout(dropout), weight_norm(nn.Linear(inputs, width), dim=None), nn.ReLU())
+    linear = weight_norm(nn.Linear(inputs, width), dim=None)  # type: ignore[arg-type]
+    return nn.Sequential(nn.Dropout(dropout), linear, nn.ReLU())
 
 
 class TrilinearFusion(nn.Module):

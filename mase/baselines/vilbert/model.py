@@ -109,10 +109,10 @@ class AnswerNetwork(nn.Module):
             with torch.no_grad():
                 last.bias.copy_(torch.tensor(shares, dtype=torch.float64).logit(eps=1e-6))
         self.main = nn.Sequential(
-            weight_norm(nn.Linear(width, hidden), dim=None),
+            weight_norm(nn.Linear(width, hidden), dim=None),  # type: ignore[arg-type]
             nn.ReLU(),
             nn.Dropout(dropout),
-            weight_norm(last, dim=None),
+            weight_norm(last, dim=None),  # type: ignore[arg-type]
         )
 
     def forward(self, features: Float[Tensor, "*B W"]) -> Float[Tensor, "*B A"]:

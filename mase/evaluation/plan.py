@@ -147,7 +147,7 @@ def with_data(cells: Iterable[Cell]) -> list[Cell]:
         try:
             for unit in cell.units:
                 unit.digest  # noqa: B018
-                _refuse_missing_checkpoint(unit)
+                _refuse_missing_files(unit)
             if cell.supplied is not None:
                 cell.supplied.frame()
         except (DataError, MissingWeightsError) as cause:
@@ -164,10 +164,12 @@ def lacking(cells: Iterable[Cell]) -> list[str]:
     return list(dict.fromkeys(" ".join(cell.reason.split()) for cell in cells if cell.reason))
 
 
-def _refuse_missing_checkpoint(unit: Unit) -> None:
+def _refuse_missing_files(unit: Unit) -> None:
     backbone = unit.params.backbone
     if backbone.source == "path" and find_local(backbone.ref) is None:
         raise DataError(f"backbone {backbone.name}: no {backbone.ref}, here or in $MASE_HOME/checkpoints")
+    if unit.params.method == "conceptbert" and unit.params.conceptbert.vectors is None:
+        raise DataError("ConceptBert needs conceptbert.vectors, a file of ConceptNet vectors")
 
 
 def unique_units(cells: Iterable[Cell]) -> list[Unit]:

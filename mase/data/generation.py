@@ -16,23 +16,29 @@ from mase.data.rows import Rows
 from mase.params import FileColumns, TaskParams
 
 SEPARATOR = "#"
+WORDLESS = (
+    "fill it in or delete the row, whatever empty_texts says: sentences are scored by the words of their text"
+)
 
 
 def parse(task: TaskParams, columns: FileColumns, fields: Fields, *, keep_empty: bool) -> Example:
     """Return a record as an example; its references are the sentences, its label says nothing.
 
     Raises:
-        RowError: if there is no text, or no sentence in the target column.
+        RowError: if there is no word in the text (even where empty texts are kept: a sentence is scored by
+            them), or no sentence in the target column.
     """
     source = value(fields, columns.text_a)
     if isinstance(source, list):
         where = f"a word of column {columns.text_a!r}"
         words = [checked_text(word, where, keep_empty=keep_empty) for word in source]
-        if not words and not keep_empty:
-            raise RowError(f"column {columns.text_a!r} lists no word")
+        if not any(words):
+            raise RowError(f"column {columns.text_a!r} lists no word", WORDLESS)
         text, group = " ".join(words), SEPARATOR.join(sorted(word.casefold() for word in words))
     else:
-        text = checked_text(source, f"column {columns.text_a!r}", keep_empty=keep_empty)
+        text = checked_text(source, f"column {columns.text_a!r}", keep_empty=True)
+        if not text:
+            raise RowError(f"column {columns.text_a!r} is empty", WORDLESS)
         group = " ".join(text.casefold().split())
     return Example((text,), None, 0, references=_sentences(columns, fields), group=group)
 

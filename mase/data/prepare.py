@@ -23,7 +23,7 @@ import numpy as np
 from mase import seeds
 from mase.artifacts import digest_of
 from mase.data import embedded, files, generation, hub, vqa_splits
-from mase.data.rows import Rows
+from mase.data.rows import Rows, together
 from mase.data.splits import sample, separate
 from mase.errors import ParamsError
 from mase.params import DataParams, FileSource, TaskParams
@@ -56,7 +56,8 @@ class TaskData:
 def prepare(task: TaskParams, data: DataParams) -> TaskData:
     """Read a task's rows and split them; the same params always give the same rows.
 
-    With `evaluate_on` "internal_test" or "tune", or with `folds`, the development file is not opened.
+    With `evaluate_on` "internal_test" or "tune", or with `folds`, the development file is not opened; with
+    "dev_and_internal_test" the ids of the evaluation rows begin with the part's name.
     `max_eval_rows` caps the evaluation rows whichever they are. Samples are nested: those of a
     smaller `fraction` or `max_train_rows` are among those of a larger one.
 
@@ -76,10 +77,10 @@ def prepare(task: TaskParams, data: DataParams) -> TaskData:
         rest, tune = _aside(rest, round(data.tune_share * len(rest)), data, "tune")
     capped = _subset(rest, data)
     train, information = _aside(capped, slice_size(len(capped), data), data, "slice")
-    if data.evaluate_on == "dev" and data.folds is None:
-        evaluation, _ = read(task, data, "dev")
-    else:
-        evaluation = internal_test if tune is None else tune
+    evaluation = internal_test if tune is None else tune
+    if data.evaluate_on in ("dev", "dev_and_internal_test") and data.folds is None:
+        dev, _ = read(task, data, "dev")
+        evaluation = dev if data.evaluate_on == "dev" else together({"dev": dev, "internal_test": evaluation})
     if task.family == "generation":
         evaluation = generation.merged(evaluation)
     evaluation = sample(evaluation, data.max_eval_rows, _generator(data, "max_eval_rows"))

@@ -44,6 +44,15 @@ class RegionFile(Protocol):
 
     ids: Sequence[Any]
 
+    @property
+    def width(self) -> int:
+        """Return how many numbers a region's feature has; of the first image with regions."""
+        ...
+
+    def empty(self) -> list[int]:
+        """Return which images have no region, without reading the features."""
+        ...
+
     def read(self, index: int) -> Found:
         """Return what the file holds of image `index`."""
         ...
@@ -84,6 +93,17 @@ class ArrayFile:
         if self.flat:
             assert self.counts is not None
             self.ends = np.cumsum(self.counts)
+
+    @property
+    def width(self) -> int:
+        """Return how many numbers a region's feature has."""
+        return int(self.features.shape[-1])
+
+    def empty(self) -> list[int]:
+        """Return which images have no region."""
+        if not self.flat and not self.features.shape[1]:
+            return list(range(len(self.ids)))
+        return [] if self.counts is None else np.flatnonzero(self.counts == 0).tolist()
 
     def read(self, index: int) -> Found:
         """Return what the file holds of image `index`."""
@@ -146,6 +166,30 @@ class ParquetFile:
         self.starts = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
         self._kept: OrderedDict[int, Any] = OrderedDict()
 
+    @property
+    def width(self) -> int:
+        """Return how many numbers a region's feature has; of the first image with regions."""
+        empty = set(self.empty())
+        first = next((index for index in range(len(self.ids)) if index not in empty), None)
+        return 0 if first is None else self.read(first).features.shape[1]
+
+    def empty(self) -> list[int]:
+        """Return which images have no region; only groups that have missing numbers are read."""
+        found: list[int] = []
+        for group, start in enumerate(self.starts[:-1].tolist()):
+            if self._is_full(group):
+                continue
+            cells = self.file.read_row_group(group, columns=["features"])["features"]
+            found += [start + row for row, cell in enumerate(cells) if cell.is_valid and not len(cell)]
+        return found
+
+    def _is_full(self, group: int) -> bool:
+        """Tell whether a group's statistics say that no number is missing, as one is in an empty list."""
+        rows = self.file.metadata.row_group(group)
+        columns = [rows.column(number) for number in range(rows.num_columns)]
+        found = [c.statistics for c in columns if c.path_in_schema.split(".")[0] == "features"]
+        return all(s is not None and s.has_null_count and s.null_count == 0 for s in found)
+
     def read(self, index: int) -> Found:
         """Return what the file holds of image `index`."""
         group = int(np.searchsorted(self.starts, index, side="right")) - 1
@@ -175,6 +219,8 @@ class ParquetFile:
         lengths = rows.value_lengths().to_pylist()
         if len(set(lengths)) > 1:
             raise DataError(f"{self.path}: image {self.ids[index]}: rows of different lengths; correct them")
+        if not lengths:
+            return np.zeros((0, 0), np.float32)
         return rows.flatten().to_numpy(zero_copy_only=False).reshape(len(lengths), -1)
 
 

@@ -6,6 +6,7 @@ val apart), in the formats of `mase.data.region_files`; `data.regions` names oth
 """
 
 import hashlib
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from mase.data.files import find_file
 from mase.data.region_files import open_region_file
 from mase.errors import DataError
 from mase.params import DataParams, TaskParams
+
+log = logging.getLogger(__name__)
 
 _COCO = re.compile(r"^(?:COCO_[a-z]+\d+_)?0*(\d+)(?:\.jpg)?$")
 SAMPLES, SAMPLE_BYTES = 1024, 65_536  # of a file's fingerprint
@@ -74,10 +77,10 @@ class RegionStore:
         return len(self._places)
 
     def require(self, images: Iterable[str], width: int) -> None:
-        """Check that every image is there, and that features have `width` numbers.
+        """Check that every image is there with a region, and that features of all files have `width` numbers.
 
         Raises:
-            DataError: if an image is missing, or features are of another width.
+            DataError: if an image is missing or has no region, or features are of another width.
         """
         wanted = sorted({image_key(image) for image in images})
         missing = [key for key in wanted if key not in self._places]
@@ -88,12 +91,32 @@ class RegionStore:
                 f"{where}: no region features of {len(missing)} of {len(wanted)} images ({shown}); add their "
                 "file to data.regions, or cap the rows (data.max_train_rows, data.max_eval_rows)"
             )
-        found = self.regions(wanted[0]).features.shape[1] if wanted else width
-        if found != width:
+        self._require_regions(wanted)
+        widths = {path: f.width for path, f in zip(self.paths, self.files, strict=True) if len(f.ids)}
+        first = next(iter(widths), None)
+        for path, found in widths.items():
+            if first is not None and found != widths[first]:
+                raise DataError(
+                    f"{path}: features have {found} numbers, but those of {first} have {widths[first]}; "
+                    "write all files with the features of one detector"
+                )
+        if first is not None and widths[first] != width:
             raise DataError(
-                f"{where}: features have {found} numbers, but task.vqa.region_width is {width}; "
-                f"set it to {found}"
+                f"{where}: features have {widths[first]} numbers, but task.vqa.region_width is {width}; "
+                f"set it to {widths[first]}"
             )
+
+    def _require_regions(self, wanted: Sequence[str]) -> None:
+        places = [self._places[key] for key in wanted]
+        for number, file in enumerate(self.files):
+            empty = set(file.empty())
+            found = [k for k, (n, i) in zip(wanted, places, strict=True) if n == number and i in empty]
+            if found:
+                shown = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+                raise DataError(
+                    f"{self.paths[number]}: {len(found)} images have no region ({shown}); "
+                    "give each one for the whole image, or cap the rows to leave them out"
+                )
 
     def regions(self, image: str) -> Regions:
         """Return the regions of an image.
@@ -140,6 +163,8 @@ def region_paths(task: TaskParams, data: DataParams) -> list[Path]:
         DataError: if one is in none of the places.
     """
     if task.vqa is None or not task.vqa.regions:
+        if data.regions:
+            _say_unread(task.name)
         return []
     if task.files is None:
         raise DataError(
@@ -152,6 +177,14 @@ def region_paths(task: TaskParams, data: DataParams) -> list[Path]:
             f"{cause}. Region features are not part of this project; docs/region_features.md says what to "
             "bring, and --set data.regions=[...] names it"
         ) from cause
+
+
+@lru_cache
+def _say_unread(task: str) -> None:
+    """Say once of a task that it reads no regions; a table gives all its tasks the same `--set`."""
+    log.warning(
+        "task %s: data.regions is read by tasks with task.vqa.regions, such as vqa_v2_regions; ignored", task
+    )
 
 
 def open_regions(task: TaskParams, data: DataParams) -> RegionStore:

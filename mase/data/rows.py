@@ -1,6 +1,6 @@
 """The one form in which texts and labels travel."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -113,6 +113,32 @@ class Rows:
         if self.references is not None or self.strata is not None:
             content.append([self.references, self.strata])
         return content
+
+
+_OPTIONAL = ("texts_b", "groups", "references", "strata")
+
+
+def together(parts: Mapping[str, Rows]) -> Rows:
+    """Return the rows of several parts one after the other, each id after its part's name.
+
+    Raises:
+        ValueError: if the parts are not of one task: some with second texts, groups or the like, some
+            without, or with another number of options.
+    """
+    whole = list(parts.values())
+    kinds = {(*(getattr(p, name) is None for name in _OPTIONAL), p.options) for p in whole}
+    if len(kinds) != 1:
+        raise ValueError(f"{', '.join(parts)} are not rows of one task")
+    return Rows(
+        ids=tuple(f"{name}/{i}" for name, part in parts.items() for i in part.ids),
+        texts_a=sum((p.texts_a for p in whole), ()),
+        texts_b=None if whole[0].texts_b is None else sum((p.texts_b or () for p in whole), ()),
+        labels=np.concatenate([p.labels for p in whole]),
+        groups=None if whole[0].groups is None else sum((p.groups or () for p in whole), ()),
+        options=whole[0].options,
+        references=None if whole[0].references is None else sum((p.references or () for p in whole), ()),
+        strata=None if whole[0].strata is None else sum((p.strata or () for p in whole), ()),
+    )
 
 
 def _pick(column: tuple[T, ...], chosen: np.ndarray) -> tuple[T, ...]:

@@ -1,7 +1,13 @@
 """Generation of a sentence (CommonGen): targets are tokens, information is per token, many metrics.
 
-Answers are log p of each target token, (N, T), given the tokens before it; labels are the tokens,
-padded with -100. Knowing nothing is the frequency of each token among the training targets.
+Answers are log p of each target token, (N, T), given the tokens before it; labels are the tokens, padded
+with -100. Of one modality they are (N, T, 2), the second what the same decoder gives without its h^m.
+
+Reading of the paper:
+    H(y) - H(y | h^m) of Eq. 10 is, for a sentence, the mean over tokens of log p(y_t | y_<t, h^m) less
+    log p(y_t | y_<t), I(h^m; y_t | y_<t): what the tokens before tell, all modalities would be credited with
+    alike if p(y_t) were the frequency of a token. p(y_t | y_<t) is the decoder with the training mean of h^m
+    in the place of h^m (`mase.model.generation`).
 """
 
 from collections.abc import Mapping
@@ -47,25 +53,20 @@ class Generation(Family):
 
     def information(
         self,
-        answers: Float[Tensor, "N T"],
+        answers: Float[Tensor, "N T 2"],
         labels: Int[Tensor, "N T"],
         *,
         calibrate: bool,
-        prior: Float[Tensor, "K"] | None,
+        prior: Tensor | None,
     ) -> Information:
-        """Return how much more likely h^m makes a target token than its frequency does, in nats."""
-        assert prior is not None
-        known = labels.clamp(0, len(prior) - 1)
-        return interpolated_information(answers, prior.log()[known], labels != PADDED, calibrate=calibrate)
+        """Return how much more likely h^m makes a target token than the tokens before it do, in nats.
 
-    def prior(self, task: TaskParams, labels: Int[Tensor, "N T"]) -> Float[Tensor, "K"]:
-        """Return the frequency of each token id among the targets, float64, one added to each count.
-
-        The last entry is of any id above the highest one seen.
+        Args:
+            answers: log p of each token with h^m, and with its training mean, which is the base.
+            prior: not needed.
         """
-        counts = torch.bincount(labels[labels != PADDED]).double()
-        smoothed = torch.cat([counts, counts.new_zeros(1)]) + 1.0
-        return smoothed / smoothed.sum()
+        told, base = answers.unbind(-1)
+        return interpolated_information(told, base, labels != PADDED, calibrate=calibrate)
 
     def frame(
         self,
@@ -79,7 +80,7 @@ class Generation(Family):
         """Return the sentences, their references and what metrics read, a line per example.
 
         The constant prediction beside them is the best that needs no model: the concepts, joined by
-        spaces. It copies what is asked for, so its coverage is 1.
+        spaces. Its coverage is 1, since it copies what is asked for: no chance level, so there is none.
         """
         assert tokenizer is not None
         sentences = [
@@ -97,6 +98,6 @@ class Generation(Family):
         columns |= java_columns(sentences, rows.references, task.metrics)
         constant = score_columns(copies, rows.references, concepts)
         constant |= java_columns(copies, rows.references, task.metrics)
-        columns |= {f"constant_{name}": values for name, values in constant.items()}
+        columns |= {f"constant_{name}": values for name, values in constant.items() if name != "coverage"}
         frame["references"] = [list(group) for group in rows.references]
         return frame.assign(**columns)

@@ -42,7 +42,10 @@ def vqa_params(task: TaskParams) -> VqaParams:
 
 def most_frequent(answers: Sequence[str]) -> str:
     """Return the answer that most people give, once processed; of equals the first in the alphabet."""
-    counts = Counter(map(process_answer, answers))
+    return _commonest(Counter(map(process_answer, answers)))
+
+
+def _commonest(counts: Mapping[str, int]) -> str:
     return min(counts, key=lambda answer: (-counts[answer], answer))
 
 
@@ -57,6 +60,29 @@ def answer_vocabulary(
     counts = Counter(map(most_frequent, references))
     order = sorted(counts, key=lambda answer: (-counts[answer], answer))
     return tuple(answer for answer in order if counts[answer] >= at_least)[:at_most]
+
+
+class Vocabulary(tuple[str, ...]):
+    """The answers that are classes, and the most frequent training answer of each answer type.
+
+    `by_type` is for evaluation beside the training rows; a kept model's vocabulary is a plain tuple.
+    """
+
+    by_type: Mapping[str, str]
+
+    def __new__(cls, answers: Sequence[str], by_type: Mapping[str, str]) -> "Vocabulary":
+        """Return the answers with those of the types."""
+        found = super().__new__(cls, answers)
+        found.by_type = dict(by_type)
+        return found
+
+
+def most_frequent_by_type(train: Rows) -> dict[str, str]:
+    """Return the answer that is most questions' most frequent one, of each answer type that the rows have."""
+    counts: dict[str, Counter[str]] = {}
+    for kind, answers in zip(train.strata or (), train.references or (), strict=False):
+        counts.setdefault(kind, Counter())[most_frequent(answers)] += 1
+    return {kind: _commonest(found) for kind, found in counts.items()}
 
 
 def answer_ids(references: Sequence[Sequence[str]], vocabulary: Sequence[str]) -> Int[Tensor, "n K"]:
@@ -106,7 +132,7 @@ class Vqa(Family):
                 f"{params.answers_at_least} or more of {len(train)} training questions; "
                 "lower task.vqa.answers_at_least or take more rows"
             )
-        return found
+        return Vocabulary(found, most_frequent_by_type(train))
 
     def shares(self, task: TaskParams, train: Rows, labels: tuple[str, ...]) -> tuple[float, ...]:
         """Return the mean target of each answer among the training questions."""
@@ -129,16 +155,21 @@ class Vqa(Family):
         return -functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(1)
 
     def information(
-        self, answers: Float[Tensor, "N A"], labels: Tensor, *, calibrate: bool, prior: Tensor | None
+        self, answers: Float[Tensor, "N A *two"], labels: Tensor, *, calibrate: bool, prior: Tensor | None
     ) -> Information:
-        """Return the gain in log likelihood over the answers' prior, in nats per question.
+        """Return the gain in log likelihood over the answers' prior, or regions alone, nats per question.
+
+        Args:
+            answers: logits; with a last dimension of two, those of a modality beside the regions and,
+                as the base, those of the regions alone (`VqaModel.answers`).
 
         Reading of the paper:
-            With region features every modality is judged beside the regions, so what these tell
-            alone is in all estimates alike.
+            Every modality alone looks at the regions too. Judged against the prior, each would have
+            I(regions) in its estimate, and Eq. 11 would make of the small rest a uniform z.
         """
         targets = soft_targets(labels, answers.shape[1])
-        return bernoulli_information(answers, targets, calibrate=calibrate, prior=prior)
+        own, base = (answers[..., 0], answers[..., 1]) if answers.ndim == 3 else (answers, None)
+        return bernoulli_information(own, targets, calibrate=calibrate, prior=prior, base=base)
 
     def prior(self, task: TaskParams, labels: Tensor) -> Tensor | None:
         """Return the mean target of each answer, float64 (A,).
@@ -160,7 +191,7 @@ class Vqa(Family):
 
         `label` is the class of the most frequent human answer, -1 if it is none; `yes_no`, `number` and
         `other` are 1 for questions of that type; `constant_vqa_accuracy` is what the most frequent
-        training answer would get.
+        training answer would get, and `constant_<type>_vqa_accuracy` the most frequent one of that type.
         """
         texts = [labels[answer] for answer in predicted["answer"].tolist()]
         said = {"prediction": texts, "confidence": predicted["confidence"]}
@@ -177,6 +208,9 @@ class Vqa(Family):
         kinds = np.array(rows.strata)
         for name in ANSWER_TYPES:
             columns[TYPE_COLUMNS[name]] = (kinds == name).astype(np.int64)
+        for name, constant in (labels.by_type if isinstance(labels, Vocabulary) else {}).items():
+            of_type = [soft_accuracy(constant, answers) for answers in rows.references]
+            columns[f"constant_{TYPE_COLUMNS[name]}_vqa_accuracy"] = of_type
         return pd.DataFrame(columns)
 
     def files(self, task: TaskParams, frame: pd.DataFrame) -> dict[str, str]:

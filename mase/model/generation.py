@@ -4,7 +4,9 @@ Reading of the paper: "the objective of the M-step" is replaced "with the text g
 no more is said of where the proxies enter. Here h^text is the encoder's token states, the proxies are a soft
 prefix beside them (`mase.model.memory`), L_task is the mean loss per target token, and L_cc compares the
 pooled states with the proxies. p(y | h^m), which the E-step needs, is the decoder on one of them alone: on
-the text without a prefix, or on the slots of one proxy without the text. The read-out of HGAT enters a
+the text without a prefix, or on the slots of one proxy without the text. Knowing nothing of h^m is the same
+decoder on the mean of h^m over training batches (`MeanFeatures`), so what it knows from the target tokens
+before is credited to no modality: what is measured is I(h^m; y_t | y_<t). The read-out of HGAT enters a
 proxy's h^m as in every task, and is added to each token state for the text, both through their gates.
 `fusion.rescale` has no use here: attention is normalised.
 """
@@ -39,6 +41,8 @@ from mase.params import GenerationParams, Params
 if TYPE_CHECKING:
     from mase.model.inputs import Inputs
     from mase.model.preparation import Fitted
+
+FORGETTING = 0.05  # the least share of a training batch in the running means
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +121,34 @@ class SoftPrefix(nn.Module):
         return self.project(features).unflatten(-1, (self.slots, -1))
 
 
+class MeanFeatures(nn.Module):
+    """Running means of the text's token states and of every h^m, over training batches; no labels.
+
+    A mean counts all batches alike at first, and later forgets the old ones, since the weights change. Before
+    the first batch it is 0, and no z is set by that.
+    """
+
+    batches: Tensor
+    states: Tensor
+    features: Tensor
+
+    def __init__(self, modalities: int, width: int):
+        super().__init__()
+        self.register_buffer("batches", torch.zeros((), dtype=torch.long))
+        self.register_buffer("states", torch.zeros(1, 1, width))
+        self.register_buffer("features", torch.zeros(1, modalities, width))
+
+    @torch.no_grad()
+    def update(
+        self, states: Float[Tensor, "B L W"], mask: Bool[Tensor, "B L"], features: Float[Tensor, "B M W"]
+    ) -> None:
+        """Take in a batch; of the text, every token that is no padding."""
+        self.batches += 1
+        share = (1.0 / self.batches).clamp_min(FORGETTING)
+        self.states.lerp_(states[mask].float().mean(0).expand_as(self.states), share)
+        self.features.lerp_(features.float().mean(0, keepdim=True), share)
+
+
 class GenerationModel(Writer, MaseModel):
     """Full MASE for sentences; text-only and the ablations are params of it."""
 
@@ -135,6 +167,7 @@ class GenerationModel(Writer, MaseModel):
         self.prefix = None
         if len(self.modalities) > 1:
             self.prefix = SoftPrefix(backbone.width, backbone.width, params.generation.prefix_slots)
+        self.mean_pre, self.mean_post = (MeanFeatures(len(self.modalities), backbone.width) for _ in range(2))
 
     @classmethod
     def build(cls, params: Params, fitted: "Fitted", architecture: Path | None) -> "GenerationModel":
@@ -169,26 +202,43 @@ class GenerationModel(Writer, MaseModel):
         if self.contrastive_head is not None:
             columns = [self.contrastive_head[m](post[:, i]) for i, m in enumerate(self.modalities)]
             contrastive = torch.stack(columns, dim=1)
+        if self.training:
+            self.mean_pre.update(states, batch.mask, pre)
+            self.mean_post.update(raised, batch.mask, post)
         memory = Memory(raised, batch.mask, self._mixed_prefix(post))
         nothing = post.new_zeros(len(post), 0)
         return GenerationOutput(nothing, pre, post, contrastive, memory=memory, states=states, raised=raised)
 
     def answers(self, output: MaseOutput, labels: Int[Tensor, "B T"]) -> tuple[Tensor, Tensor, Tensor]:
-        """Return log p of each target token, teacher-forced.
+        """Return log p of each target token given those before it, teacher-forced.
 
         Returns:
-            (B, T) with the text and the prefix, (B, M, T) of each modality alone before the graph, and after.
+            (B, T) with the text and the prefix; (B, M, T, 2) of each modality alone before the graph, and
+            after: log p given h^m, and given the training mean of h^m in its place.
         """
         assert isinstance(output, GenerationOutput) and output.memory.mask is not None
         mask = output.memory.mask
-        pre, post = (
-            torch.stack(
-                [self.log_probabilities(memory, labels) for memory in self._alone(states, mask, features)],
-                dim=1,
-            )
-            for states, features in ((output.states, output.pre), (output.raised, output.post))
-        )
+        pre = self._told_and_base(output.states, mask, output.pre, self.mean_pre, labels)
+        post = pre
+        if self.graph is not None:
+            post = self._told_and_base(output.raised, mask, output.post, self.mean_post, labels)
         return self.log_probabilities(output.memory, labels), pre, post
+
+    def _told_and_base(
+        self,
+        states: Float[Tensor, "B L W"],
+        mask: Bool[Tensor, "B L"],
+        features: Float[Tensor, "B M W"],
+        mean: MeanFeatures,
+        labels: Int[Tensor, "B T"],
+    ) -> Float[Tensor, "B M T 2"]:
+        there = torch.ones_like(mask[:1, :1])  # the mean is a batch of one row with one token, for all rows
+        nothing = self._alone(mean.states.to(states.dtype), there, mean.features.to(features.dtype))
+        answers = [
+            torch.stack([self.log_probabilities(memory, labels) for memory in memories], dim=1)
+            for memories in (self._alone(states, mask, features), nothing)
+        ]
+        return torch.stack(answers, dim=-1)
 
     def _mixed_prefix(self, features: Float[Tensor, "B M D"]) -> Prefix | None:
         """Return the slots sum over m of z_m P(h^m) / (1 - z_text), and the bias that goes with them."""

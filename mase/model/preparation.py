@@ -18,7 +18,8 @@ from mase.artifacts import digest_of
 from mase.data import Rows
 from mase.families import family_of
 from mase.modalities import Modality
-from mase.model.features import Standardiser, joined, sentence_features, texts_to_encode, unit
+from mase.model.alignment import COLUMNS, alignment_features
+from mase.model.features import Standardiser, sentence_features, texts_to_encode, unit
 from mase.model.graph_nodes import GraphNodes, NodeFeatures, graph_nodes
 from mase.model.inputs import Inputs
 from mase.model.task_model import TaskModel
@@ -150,8 +151,10 @@ def align(
     return Aligned(tokens, graph_nodes(tables.graphs, tokens, model.for_parser(params, rows)))
 
 
-def donors(params: Params, rows: Rows, kind: Literal["rows", "nodes", "sentences"], count: int) -> np.ndarray:
-    """Return whose proxy each of a split's `count` rows or nodes gets, (count,): its own, or the placebo.
+def donors(
+    params: Params, rows: Rows, kind: Literal["rows", "nodes", "sentences", "questions"], count: int
+) -> np.ndarray:
+    """Return whose proxy each of a split's `count` things gets, (count,): its own, or the placebo.
 
     With `proxies.shuffle` all stand on one random cycle and each takes its neighbour's: none
     keeps its own, and two nodes with the same phrase get unrelated vectors. The cycle follows
@@ -166,20 +169,8 @@ def donors(params: Params, rows: Rows, kind: Literal["rows", "nodes", "sentences
     return order
 
 
-def _sentence_index(params: Params, table: ProxyTable, rows: Rows, nodes: GraphNodes) -> np.ndarray:
-    """Return, for each node, where the table holds its sentence's vector (in the placebo, its donor's)."""
-    first = rows.texts_a
-    second = rows.texts_b if rows.texts_b is not None else rows.texts_a
-    if rows.texts_b is not None and params.proxies.pair_mode == "joined":
-        first = second = tuple(joined(a, b) for a, b in zip(rows.texts_a, rows.texts_b, strict=True))
-    per_row = np.stack([table.rows(first), table.rows(second)], axis=1)
-    per_row = per_row[rows.text_rows(donors(params, rows, "rows", len(rows)))]
-    instance = np.repeat(np.arange(len(per_row)), np.diff(nodes.pointer))
-    return per_row[instance, nodes.sentence]
-
-
 def _node_sources(
-    params: Params, tables: Tables, rows: Rows, nodes: GraphNodes
+    params: Params, tables: Tables, rows: Rows, nodes: GraphNodes, model: type[TaskModel]
 ) -> list[tuple[dict[Modality, np.ndarray], np.ndarray]]:
     """Return (vectors per modality, index of each node) for every source that `entity_proxy` names."""
     assert params.graph is not None and tables.graphs is not None
@@ -195,9 +186,37 @@ def _node_sources(
             vectors[m] = unit(tables.phrases[m].vectors()[rows_of_phrases])
         sources.append((vectors, nodes.phrase[donors(params, rows, "nodes", len(nodes.phrase))]))
     if params.graph.entity_proxy in ("sentence", "both"):
-        index = _sentence_index(params, tables.sentences[modalities[0]], rows, nodes)
+        texts, of_node = model.node_sentences(params, rows, tables.graphs, nodes)
+        index = tables.sentences[modalities[0]].rows(texts)[of_node]
         sources.append(({m: unit(tables.sentences[m].vectors()) for m in modalities}, index))
     return sources
+
+
+def _features(params: Params, tables: Tables, rows: Rows, modality: Modality) -> np.ndarray:
+    """Return the (n, d) sentence proxies of a modality, not yet scaled."""
+    features = sentence_features(tables.sentences[modality], rows, params.proxies.pair_mode)
+    if not aligns(params, rows):
+        return features
+    assert tables.graphs is not None
+    prompt = params.towers[modality].entity_prompt
+    sentences, phrases = tables.sentences[modality], tables.phrases[modality]
+    return np.concatenate(
+        [features, alignment_features(sentences, phrases, prompt, tables.graphs, rows)], axis=1
+    )
+
+
+def aligns(params: Params, rows: Rows) -> bool:
+    """Tell whether alignment features go with these rows."""
+    return params.proxies.alignment and rows.texts_b is not None and params.proxies.pair_mode == "siamese"
+
+
+def _scaled(params: Params, scale: Standardiser, features: np.ndarray, rows: Rows) -> np.ndarray:
+    """Return standardised features; the few of the alignment weigh as much as all others together."""
+    scaled = scale(features)
+    if aligns(params, rows):
+        others = features.shape[1] - COLUMNS
+        scaled[:, others:] *= (others / COLUMNS) ** 0.5
+    return scaled
 
 
 def fit(
@@ -207,12 +226,11 @@ def fit(
     read = model.for_towers(params, train)
     active = params.proxies.standardise
     sentence: dict[Modality, Standardiser] = {
-        m: Standardiser.fit(sentence_features(tables.sentences[m], read, params.proxies.pair_mode), active)
-        for m in proxy_modalities(params)
+        m: Standardiser.fit(_features(params, tables, read, m), active) for m in proxy_modalities(params)
     }
     node: dict[Modality, Standardiser] = {}
     if aligned.nodes is not None:
-        sources = _node_sources(params, tables, read, aligned.nodes)
+        sources = _node_sources(params, tables, train, aligned.nodes, model)
         for m in proxy_modalities(params):
             used = [np.asarray(v[m])[np.unique(index)] for v, index in sources]
             node[m] = Standardiser.beside([Standardiser.fit(u, active) for u in used])
@@ -240,14 +258,15 @@ def build_inputs(
     `aligned` is what `align` says of the rows, where it is known already; the tokenizer is not asked then.
     """
     found = align(params, tables, rows, tokenizer, model) if aligned is None else aligned
-    order = rows.text_rows(donors(params, rows, "rows", len(rows)))
+    order = rows.text_rows(model.proxy_rows(params, rows))
     read = model.for_towers(params, rows)
     proxies: Mapping[Modality, np.ndarray] = {
-        m: fitted.sentence[m](sentence_features(tables.sentences[m], read, params.proxies.pair_mode))[order]
+        m: _scaled(params, fitted.sentence[m], _features(params, tables, read, m), read)[order]
         for m in proxy_modalities(params)
     }
     sources, start = [], dict.fromkeys(proxies, 0)
-    for vectors, index in [] if found.nodes is None else _node_sources(params, tables, read, found.nodes):
+    of_nodes = [] if found.nodes is None else _node_sources(params, tables, rows, found.nodes, model)
+    for vectors, index in of_nodes:
         scaled = {}
         for m, v in vectors.items():
             scaled[m] = fitted.node[m].part(start[m], start[m] + v.shape[1])(v)

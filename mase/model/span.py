@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
@@ -24,14 +25,24 @@ from mase.modalities import Modality
 from mase.model.batch import Batch, GraphBatch
 from mase.model.mase import MaseModel
 from mase.model.mssg import mean_by
-from mase.model.span_inputs import NULL, SpanBatch, sentences, span_inputs, span_targets
+from mase.model.span_inputs import (
+    NULL,
+    SpanBatch,
+    node_sentences,
+    question_rows,
+    sentences,
+    span_inputs,
+    span_targets,
+)
 from mase.model.task_model import Extra, MaseOutput, TaskModel
 from mase.model.windows import windows
 from mase.params import Params
 
 if TYPE_CHECKING:
+    from mase.model.graph_nodes import GraphNodes
     from mase.model.inputs import Inputs
     from mase.model.preparation import Aligned, Fitted, Tables
+    from mase.scenegraph import GraphTable
 
 NAME = "span"  # of the part in `Batch.extras`
 OUTSIDE = -1e4  # logit of a position that can be no answer; finite, so that nothing becomes nan
@@ -68,6 +79,18 @@ class SpanReading(TaskModel):
     def texts(cls, params: Params, rows: Rows) -> list[str]:
         """Return the sentences of the windows."""
         return sorted({sentence for text in set(rows.texts_b or ()) for sentence in sentences(text)})
+
+    @classmethod
+    def proxy_rows(cls, params: Params, rows: Rows) -> Int[np.ndarray, "n"]:
+        """Return a window of the question that each has the proxy of: its own, or the placebo's."""
+        return question_rows(params, rows)
+
+    @classmethod
+    def node_sentences(
+        cls, params: Params, rows: Rows, graphs: "GraphTable", nodes: "GraphNodes"
+    ) -> tuple[list[str], Int[np.ndarray, "N"]]:
+        """Return the questions and the sentences of contexts, and which of them each node stands in."""
+        return node_sentences(params, rows, graphs, nodes)
 
     @classmethod
     def extras(

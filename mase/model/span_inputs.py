@@ -1,7 +1,8 @@
 """What a span model reads of a window beyond tokens: where its context is, and its sentences' proxies."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -18,8 +19,10 @@ from mase.proxies import ProxyTable
 from mase.scenegraph.tokens import sentence_spans
 
 if TYPE_CHECKING:
+    from mase.model.graph_nodes import GraphNodes
     from mase.model.inputs import Inputs
     from mase.model.preparation import Aligned, Fitted, Tables
+    from mase.scenegraph import GraphTable
 
 NULL = 0  # position within a row that stands for "no answer": its first token
 CONTEXT = 1  # segment of the context's tokens
@@ -111,10 +114,8 @@ def span_inputs(
 ) -> SpanInputs:
     """Place the windows' sentences on their tokens and find the sentences' vectors.
 
-    With `proxies.shuffle` every sentence has another one's vector, as in `preparation.donors`.
+    With `proxies.shuffle` every sentence has another one's vector (`given_texts`).
     """
-    from mase.model.preparation import donors
-
     assert aligned.tokens is not None and rows.texts_b is not None
     tokens = aligned.tokens
     found_in = {text: sentence_spans(text) for text in set(rows.texts_b)}
@@ -127,14 +128,65 @@ def span_inputs(
         number = np.searchsorted(starts, tokens.end[here] - 1, side="right").clip(min(1, len(found)))
         place[here] = np.where(tokens.segment[here] == CONTEXT, number, 0)
     texts = [text[a:b] for text, found in zip(rows.texts_b, spans, strict=True) for a, b in found]
-    order = donors(params, rows, "sentences", len(texts))
+    given = given_texts(params, rows, "sentences", texts)
+    named = [given[text] for text in texts]
     return SpanInputs(
         tokens,
         pointer,
         place,
         {m: (tables.sentences[m], fitted.sentence[m]) for m in tables.sentences},
-        {m: tables.sentences[m].rows(texts)[order] for m in tables.sentences},
+        {m: tables.sentences[m].rows(named) for m in tables.sentences},
     )
+
+
+def given_texts(
+    params: Params, rows: Rows, kind: Literal["sentences", "questions"], texts: Iterable[str]
+) -> dict[str, str]:
+    """Return, for each text of a split, the text whose vector it has wherever it stands.
+
+    That is itself; with `proxies.shuffle`, the next on a random cycle of the distinct texts
+    (`preparation.donors`). Overlapping windows so give a sentence one wrong vector.
+    """
+    from mase.model.preparation import donors
+
+    distinct = sorted(set(texts))
+    order = donors(params, rows, kind, len(distinct))
+    return {text: distinct[i] for text, i in zip(distinct, order.tolist(), strict=True)}
+
+
+def question_rows(params: Params, rows: Rows) -> Int[np.ndarray, "n"]:
+    """Return, for each window, the first that has the question whose proxy it has."""
+    first: dict[str, int] = {}
+    for row, question in enumerate(rows.texts_a):
+        first.setdefault(question, row)
+    given = given_texts(params, rows, "questions", rows.texts_a)
+    return np.array([first[given[question]] for question in rows.texts_a], dtype=np.int64)
+
+
+def node_sentences(
+    params: Params, rows: Rows, graphs: "GraphTable", nodes: "GraphNodes"
+) -> tuple[list[str], Int[np.ndarray, "N"]]:
+    """Return texts, and which of them each node stands in: the question, or a sentence of the context.
+
+    With `proxies.shuffle` the texts are others', the same ones that the tokens have.
+    """
+    assert rows.texts_b is not None
+    found_in = {text: sentence_spans(text) for text in set(rows.texts_b)}
+    first = dict(zip(found_in, np.cumsum([0, *map(len, found_in.values())]).tolist(), strict=False))
+    own = [text[a:b] for text, found in found_in.items() for a, b in found]
+    given = given_texts(params, rows, "sentences", own)
+    asked = given_texts(params, rows, "questions", rows.texts_a)
+    number = len(own) + np.repeat(np.arange(len(rows)), np.diff(nodes.pointer))
+    flat, owner = csr_ranges(graphs.node_pointer, graphs.rows(rows.texts_b))
+    starts = graphs.node_start[flat]
+    in_context = np.flatnonzero(nodes.sentence == CONTEXT)  # row by row, in the order of the table
+    edges = np.searchsorted(owner, np.arange(len(rows) + 1))
+    for row, text in enumerate(rows.texts_b):
+        here = slice(edges[row], edges[row + 1])
+        begins = [start for start, _ in found_in[text]]
+        place = np.searchsorted(begins, starts[here], side="right") - 1
+        number[in_context[here]] = first[text] + place
+    return [*(given[text] for text in own), *(asked[text] for text in rows.texts_a)], number
 
 
 def span_targets(rows: Rows, inputs: "Inputs") -> Int[Tensor, "n 3"]:

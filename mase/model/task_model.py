@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
@@ -19,12 +19,15 @@ from mase.data import Rows
 from mase.families import family_of
 from mase.modalities import Modality
 from mase.model.batch import Batch, Part
+from mase.model.features import joined
 from mase.model.heads import Head
 from mase.params import Params, TaskParams
 
 if TYPE_CHECKING:
+    from mase.model.graph_nodes import GraphNodes
     from mase.model.inputs import Inputs
     from mase.model.preparation import Aligned, Fitted, Tables
+    from mase.scenegraph import GraphTable
 
 
 class Extra(Protocol):
@@ -106,6 +109,29 @@ class TaskModel(nn.Module):
     def texts(cls, params: Params, rows: Rows) -> list[str]:
         """Return texts that the towers must encode beside those of the rows."""
         return []
+
+    @classmethod
+    def proxy_rows(cls, params: Params, rows: Rows) -> Int[np.ndarray, "n"]:
+        """Return the row whose sentence proxies each row has: its own, or in the placebo another's."""
+        from mase.model.preparation import donors
+
+        return donors(params, rows, "rows", len(rows))
+
+    @classmethod
+    def node_sentences(
+        cls, params: Params, rows: Rows, graphs: "GraphTable", nodes: "GraphNodes"
+    ) -> tuple[list[str], Int[np.ndarray, "N"]]:
+        """Return texts, and which of them each node has the vector of with `entity_proxy: sentence`.
+
+        It is the row's text that the node stands in, or both joined; in the placebo, that of `proxy_rows`.
+        """
+        read = cls.for_towers(params, rows)
+        first, second = read.texts_a, read.texts_a if read.texts_b is None else read.texts_b
+        if read.texts_b is not None and params.proxies.pair_mode == "joined":
+            first = second = tuple(joined(a, b) for a, b in zip(first, second, strict=True))
+        row = rows.text_rows(cls.proxy_rows(params, rows))
+        instance = np.repeat(np.arange(len(row)), np.diff(nodes.pointer))
+        return [*first, *second], row[instance] + len(first) * nodes.sentence
 
     @classmethod
     def extras(

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 REGIONS = "regions"
 CORNERS = 4  # x1, y1, x2, y2 as shares of the image
+RECENT = 0.02  # weight of a batch in the running mean of questions, whose features change while they train
 
 
 @dataclass(frozen=True)
@@ -210,9 +211,16 @@ def answer_head(params: Params, fitted: "Fitted", width: int) -> Head:
 class VqaModel(Answering, MaseModel):
     """MASE as the question stream."""
 
+    questions: Tensor
+    question_batches: Tensor
+
     def __init__(self, params: Params, backbone: Backbone, head: nn.Module, *widths: Any):
         super().__init__(params, backbone, head, *widths)
-        self.look = region_attention(params.task, params.fusion.width or backbone.width)
+        width = params.fusion.width or backbone.width
+        self.look = region_attention(params.task, width)
+        if self.look is not None:
+            self.register_buffer("questions", torch.zeros(2, len(self.modalities), width))
+            self.register_buffer("question_batches", torch.tensor(0))
 
     @classmethod
     def head_of(cls, params: Params, fitted: "Fitted", backbone: Backbone, width: int) -> nn.Module:
@@ -224,14 +232,33 @@ class VqaModel(Answering, MaseModel):
         return self.sum(output.post, self.allocation)
 
     def answers(self, output: MaseOutput, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return (B, A) and (B, M, A) logits; with regions each modality alone looks at them."""
+        """Return (B, A) and twice (B, M, A) logits; with regions (B, M, A, 2), each modality beside them.
+
+        The second of the two is the base that the first is judged against: the same head on the same
+        regions, with the training questions' mean h^m in the place of h^m. It is 0 before any training.
+        """
         if self.look is None or not isinstance(output, VqaOutput) or output.regions is None:
             return super().answers(output, labels)
-        return (
-            output.logits,
-            self._alone(output.pre, output.regions),
-            self._alone(output.post, output.regions),
+        regions, constants = output.regions, self.questions.to(output.pre.dtype)
+        before, after = (
+            torch.stack([self._alone(h, regions), self._alone(mean.expand_as(h), regions)], dim=-1)
+            for h, mean in zip((output.pre, output.post), constants, strict=True)
         )
+        return output.logits, before, after
+
+    def forward(self, batch: Batch) -> MaseOutput:
+        """Return the output for a batch; in training its features move the mean question. No labels."""
+        output = super().forward(batch)
+        if self.training and self.look is not None:
+            self.remember(output)
+        return output
+
+    @torch.no_grad()
+    def remember(self, output: MaseOutput) -> None:
+        """Move the mean of h^m and h_hat^m towards a batch's: of all batches at first, later of the last."""
+        self.question_batches += 1
+        found = torch.stack([output.pre, output.post]).mean(1, dtype=self.questions.dtype)
+        self.questions.lerp_(found, max(RECENT, 1.0 / int(self.question_batches)))
 
     def _alone(self, features: Float[Tensor, "B M D"], regions: RegionBatch) -> Float[Tensor, "B M A"]:
         assert self.look is not None

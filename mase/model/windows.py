@@ -4,14 +4,17 @@ A window is a run of whole words that fits beside its question, so it is a subst
 and a character of it is a character of the context. Words longer than `LONGEST_PIECE` may be cut.
 """
 
+import logging
 import re
 from collections.abc import Iterable, Sequence
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from mase.data import Rows
+
+log = logging.getLogger(__name__)
 
 LONGEST_PIECE = 32  # characters; what stands between two spaces is cut after that many
 PIECE = re.compile(rf"\s*\S{{1,{LONGEST_PIECE}}}")
@@ -28,14 +31,16 @@ def windows(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int, sha
     Args:
         rows: questions, contexts, and labels (n, 2) in characters of the context.
         max_length: tokens of a row, special ones included.
-        shared: tokens that neighbouring windows have in common, at most a third of a window's, as 128
-            is of 384.
+        shared: tokens that neighbouring windows have in common, at most a third of those that a window
+            has beside its question; a warning tells where that is less than asked.
     """
     assert rows.texts_b is not None
     count = _Counts(tokenizer)
     count.learn((*rows.texts_a, *rows.texts_b))
     free = max_length - tokenizer.num_special_tokens_to_add(pair=True)
     step = max(1, max_length // STEPS)
+    if shared > (most := max(1, free // step * step) // 3):
+        warn_of_cut(shared, most, max_length)
     found: dict[tuple[str, int], list[Span]] = {}
     owner: list[int] = []
     questions: list[str] = []
@@ -49,6 +54,16 @@ def windows(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int, sha
         questions += [question] * len(found[context, room])
         spans += found[context, room]
     return _as_rows(rows, np.array(owner, dtype=np.int64), questions, spans)
+
+
+@cache
+def warn_of_cut(asked: int, most: int, max_length: int) -> None:
+    """Say, once for all splits, that neighbouring windows share less than asked."""
+    log.warning(
+        "task.doc_stride is %d, above a third of a window: neighbouring windows share %d tokens at most "
+        "(backbone.max_length %d)",
+        asked, most, max_length,
+    )  # fmt: skip
 
 
 class _Counts:

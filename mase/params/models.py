@@ -118,6 +118,11 @@ class ProxyParams(Frozen):
         default=True, description="by the training rows' mean and deviation, per feature"
     )
     shuffle: bool = Field(default=False, description="control: permute proxies over instances")
+    alignment: bool = Field(
+        default=False,
+        description="siamese pairs: beside the features, how alike the tower finds the sentences and their "
+        "entities (needs graph.entity_proxy phrase or both)",
+    )
 
 
 class FusionParams(Frozen):
@@ -289,6 +294,10 @@ class Params(Frozen):
             )
         if self.m_objective == "mixture" and self.task.family not in MIXED:
             raise ValueError(f"m_objective: mixture is for {', '.join(MIXED)}, not for {self.task.family}")
+        if self.proxies.alignment and (self.graph is None or self.graph.entity_proxy == "sentence"):
+            raise ValueError(
+                "proxies.alignment compares entities, so it needs a graph with entity_proxy phrase or both"
+            )
         if self.m_objective == "mixture" and (self.fusion.proxy_gate, self.fusion.rescale) != (
             "none",
             "none",

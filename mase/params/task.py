@@ -286,7 +286,7 @@ class DataParams(Frozen):
     slice_min: Positive = 100
     slice_max: Positive = 512
     tune_share: Share = Field(default=0.2, description="share of the training rows a study is scored on")
-    evaluate_on: Literal["dev", "internal_test", "tune"] = "dev"
+    evaluate_on: Literal["dev", "internal_test", "tune", "dev_and_internal_test"] = "dev"
     split_seed: int = Field(
         default=0, description="the same for every seed of a cell, so that rows are paired"
     )

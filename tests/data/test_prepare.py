@@ -6,6 +6,7 @@ import pytest
 
 from mase.data import Rows, TaskData, prepare
 from mase.data.prepare import slice_size
+from mase.data.rows import together
 from mase.errors import DataError, ParamsError
 from mase.params import DataParams, TaskParams
 
@@ -63,7 +64,7 @@ def test_the_recipe_gives_these_counts(folder: Path) -> None:
     assert prepared.source.endswith("train.tsv")
 
 
-@pytest.mark.parametrize("evaluate_on", ["dev", "internal_test", "tune"])
+@pytest.mark.parametrize("evaluate_on", ["dev", "internal_test", "tune", "dev_and_internal_test"])
 def test_the_parts_are_disjoint(folder: Path, evaluate_on: str) -> None:
     prepared = run(folder, evaluate_on=evaluate_on)
     train, information, evaluation = (texts(r) for r in (prepared.train, prepared.slice, prepared.evaluation))
@@ -76,7 +77,7 @@ def test_the_parts_are_disjoint(folder: Path, evaluate_on: str) -> None:
 
 def test_no_way_of_evaluating_ever_trains_on_the_internal_test(folder: Path) -> None:
     internal = texts(run(folder, evaluate_on="internal_test").evaluation)
-    for evaluate_on in ("dev", "tune", "internal_test"):
+    for evaluate_on in ("dev", "tune", "internal_test", "dev_and_internal_test"):
         for cap in (None, 300):
             prepared = run(folder, evaluate_on=evaluate_on, max_train_rows=cap)
             assert not internal & (texts(prepared.train) | texts(prepared.slice))
@@ -164,3 +165,23 @@ def test_a_task_without_the_source_says_so() -> None:
         prepare(TASK, DataParams(source="files"))
     with pytest.raises(DataError, match="no embedded generator None; there is: looks"):
         prepare(TASK, DataParams(source="embedded"))
+
+
+def test_dev_and_internal_test_are_scored_together(folder: Path) -> None:
+    dev, internal = run(folder), run(folder, evaluate_on="internal_test")
+    both = run(folder, evaluate_on="dev_and_internal_test")
+    assert both.evaluation.texts_a == dev.evaluation.texts_a + internal.evaluation.texts_a
+    assert (
+        both.evaluation.labels.tolist()
+        == dev.evaluation.labels.tolist() + internal.evaluation.labels.tolist()
+    )
+    assert len(set(both.evaluation.ids)) == 280
+    assert {i.split("/")[0] for i in both.evaluation.ids} == {"dev", "internal_test"}
+    assert both.train == dev.train and both.slice == dev.slice
+
+
+def test_parts_of_two_tasks_do_not_go_together(folder: Path) -> None:
+    single = run(folder).evaluation
+    pairs = Rows(("0",), ("a",), ("b",), single.labels[:1])
+    with pytest.raises(ValueError, match="not rows of one task"):
+        together({"one": single, "two": pairs})

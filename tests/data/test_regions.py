@@ -194,6 +194,37 @@ def test_numbers_that_make_no_sense_are_named_with_their_image(
         store.regions("42")
 
 
+@pytest.mark.parametrize("name", ["flat.npz", "padded.npz", "rows.parquet"])
+def test_an_image_without_regions_is_named_before_anything_is_trained(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if path.suffix == ".parquet":
+        lists = [[[1.0, 2.0]], [], [[1.0, 2.0], [3.0, 4.0]]]
+        parquet.write_table(pa.table({"image_id": list(IMAGES), "features": lists}), path)
+    elif name == "flat.npz":
+        found = np.ones((3, 2), np.float32)
+        np.savez(path, image_ids=np.array(IMAGES), features=found, counts=np.array([1, 0, 2]))
+    else:
+        found = np.ones((3, 2, 2), np.float32)
+        np.savez(path, image_ids=np.array(IMAGES), features=found, counts=np.array([1, 0, 2]))
+    store = RegionStore([path])
+    store.require(["42", "900"], 2)
+    with pytest.raises(DataError, match=rf"{name}: 1 images have no region \(7\); give each one"):
+        store.require(["42", "7"], 2)
+    with pytest.raises(DataError, match="image 7 has no region"):
+        store.regions("7")
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".parquet"])
+def test_files_of_two_widths_are_refused_before_anything_is_trained(tmp_path: Path, suffix: str) -> None:
+    first = write(tmp_path / "a.npz", {**arrays(), "image_ids": np.array([1, 2, 3])})
+    second = write(tmp_path / f"b{suffix}", arrays(1, width=4))
+    with pytest.raises(
+        DataError, match=r"features have 4 numbers, but those of .*a\.npz have 6; write"
+    ) as caught:
+        RegionStore([first, second]).require(["1"], 6)
+    assert str(caught.value).startswith(str(second))
+
+
 @pytest.mark.parametrize("suffix", [".npz", ".h5", ".parquet"])
 def test_a_broken_file_is_named(tmp_path: Path, suffix: str) -> None:
     if suffix == ".h5":

@@ -16,7 +16,14 @@ from mase.evaluation.metrics import score
 from mase.evaluation.metrics.scoring import best_constant, metric_named
 from mase.evaluation.metrics.vqa import METRICS, soft_accuracy
 from mase.families import family_of
-from mase.families.vqa import answer_ids, answer_vocabulary, mean_targets, most_frequent, soft_targets
+from mase.families.vqa import (
+    Vocabulary,
+    answer_ids,
+    answer_vocabulary,
+    mean_targets,
+    most_frequent,
+    soft_targets,
+)
 from mase.params import TaskParams
 from mase.params.vqa import VqaParams
 
@@ -159,6 +166,27 @@ def test_information_does_not_depend_on_the_rows_order() -> None:
     assert one.value == pytest.approx(other.value, rel=1e-12)
 
 
+def test_what_regions_tell_alone_is_no_modalitys_information() -> None:
+    """The base knows which half of the answers is right, the modality which one; noise repeats the base."""
+    truth, targets = planted(3.0)
+    halves = targets.unflatten(1, (2, 3)).amax(2, keepdim=True).expand(-1, -1, 3).flatten(1)
+    base = halves * 5 - 6
+    noise = base + 0.5 * torch.randn(base.shape, generator=torch.Generator().manual_seed(3))
+    ids = targets.argmax(1)[:, None].expand(-1, 10)
+    prior = mean_targets(ids, 6)
+
+    def told(own: torch.Tensor, calibrate: bool = True) -> float:
+        both = torch.stack([own, base], dim=-1)
+        return FAMILY.information(both, ids, calibrate=calibrate, prior=prior).value
+
+    alone = FAMILY.information(noise, ids, calibrate=True, prior=prior).value
+    assert alone > 0.5  # of the base, as a judge by the prior would have it
+    assert told(noise) < 0.01 and told(noise, calibrate=False) < 0.01
+    assert told(truth + base) > 0.3 and told(base) == 0.0
+    with pytest.raises(TrainingError, match="a base of the same shape"):
+        bernoulli_information(truth, targets, calibrate=True, base=base[:, :2])
+
+
 def test_information_refuses_what_it_cannot_judge() -> None:
     logits, targets = planted(1.0, count=4)
     with pytest.raises(TrainingError, match="two rows or more"):
@@ -196,13 +224,19 @@ def test_the_frame_holds_answers_official_accuracy_and_what_the_constant_gets() 
 
 
 def test_types_sum_up_to_the_whole_and_have_their_own_constant() -> None:
-    vocabulary, examples = ("yes", "2", "red"), rows()
+    """By hand: training says yes, 3 and "white red" most; 3 of 10 say "three", 5 "white, red"."""
+    said = ("yes", "yes", "no", "3", "three", "2", "a white, red", "red", "white red")
+    kinds = ("yes/no",) * 3 + ("number",) * 3 + ("other",) * 3
+    vocabulary = FAMILY.vocabulary(TASK, rows(tuple(people((text, 10)) for text in said), kinds))
+    assert vocabulary == ("3", "white red", "yes", "2", "no", "red")
+    assert vocabulary.by_type == {"yes/no": "yes", "number": "3", "other": "white red"}  # type: ignore[attr-defined]
+    vocabulary, examples = Vocabulary(("yes", "2", "red"), vocabulary.by_type), rows()  # type: ignore[attr-defined]
     frame = FAMILY.frame(TASK, examples, examples, predictions(0, 1, 0, 2), None, vocabulary)
     found = score(TASK, frame)
     shares = {name: frame[name].mean() for name in ("yes_no", "number", "other")}
     assert sum(shares.values()) == 1.0
     assert sum(found[name] * share for name, share in shares.items()) == pytest.approx(found["vqa_accuracy"])
-    for name, expected in (("vqa_accuracy", 0.5), ("yes_no", 1.0), ("number", 0.0)):
+    for name, expected in (("vqa_accuracy", 0.5), ("yes_no", 1.0), ("number", 0.9), ("other", 1.0)):
         metric = metric_named(TASK, name)
         constant = best_constant(TASK, frame, metric)
         assert constant is not None

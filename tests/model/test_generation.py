@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mase.em.estep import e_step
 from mase.em.mstep import Optimiser, m_step_losses, parameter_groups
 from mase.errors import ParamsError
 from mase.methods import build_model, model_class
@@ -62,7 +63,60 @@ def test_what_only_the_image_tells_is_learnt(
     model, planted, weights = learnt
     assert right(model, planted) > 0.7
     assert weights[0] == {"text": 0.5, "image": 0.5}
-    assert weights[-1]["image"] > 0.52
+    assert weights[-1]["image"] > 0.6
+
+
+def test_what_tells_nothing_gets_no_information_and_no_weight(checkpoint: Checkpoint) -> None:
+    params = generation_params(
+        checkpoint("bert"), "allocation.iterations=4", modalities="[text, image, audio, video]"
+    )
+    planted = plant(params, "image")
+    model, weights = trained(params, planted)
+    assert isinstance(model, GenerationModel) and right(model, planted) > 0.7
+    found = {
+        m: i.value for m, i in e_step(model, planted.estimation, planted.train, None).information.items()
+    }
+    assert found["image"] > 0.5
+    assert max(found[m] for m in ("text", "audio", "video")) < 0.25 * found["image"]
+    assert weights[-1]["image"] > 0.6
+
+
+def test_the_base_knows_the_tokens_before_and_nothing_of_the_row(
+    learnt: tuple[GenerationModel, Sentences, list[dict[str, float]]],
+) -> None:
+    model, planted, _ = learnt
+    batch, labels = planted.test.batch(np.arange(8)), planted.test.labels_of(np.arange(8))
+    same = labels[:1].expand(8, -1)
+    with torch.no_grad():
+        _, found, _ = model.eval().answers(model(batch), same)
+        _, again, _ = model.answers(model(planted.test.batch(np.arange(8, 11))), same[:3])
+    told, base = found.unbind(-1)
+    assert (base == base[:1]).all() and torch.allclose(base[:3], again[..., 1], atol=1e-5)
+    assert (told[:, 1] - told[:1, 1]).abs().max() > 0.5  # the image of a row
+    assert base[0, 0, 0] > -0.1 and base[0, 0, 2] > -0.1  # "the", and that the sentence ends
+    assert torch.equal(base == 0, (same == -100)[:, None].expand_as(base))
+
+
+def test_means_are_of_training_batches_alone(checkpoint: Checkpoint) -> None:
+    params = generation_params(checkpoint("bert"))
+    planted = plant(params, "text", rows=16)
+    model = fresh(params, planted, 1.0)
+    first, second = (planted.train.batch(np.arange(at, at + 8)) for at in (0, 8))
+    model(first)
+    assert model.mean_pre.batches == 0 and not model.mean_pre.features.any()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    outputs = [model(batch) for batch in (first, second)]
+    model.train()
+    for batch in (first, second):
+        model(batch)
+    expected = torch.cat([output.pre for output in outputs]).mean(0)
+    assert torch.allclose(model.mean_pre.features[0], expected, atol=1e-3)
+    tokens = [o.states[b.mask].mean(0) for o, b in zip(outputs, (first, second), strict=True)]
+    assert torch.allclose(model.mean_pre.states[0, 0], torch.stack(tokens).mean(0), atol=1e-3)
+    kept = {f"mean_{at}.{part}" for at in ("pre", "post") for part in ("states", "features", "batches")}
+    assert kept <= set(model.state_dict())
 
 
 def test_the_text_alone_cannot_learn_what_the_image_tells(checkpoint: Checkpoint) -> None:
@@ -101,7 +155,7 @@ def test_z_changes_what_is_said(learnt: tuple[GenerationModel, Sentences, list[d
     model, planted, _ = learnt
     kept = model.allocation.clone()
     found = []
-    for text in (0.2, 0.6, 0.9999999):
+    for text in (0.2, 0.6, 1.0):
         model.allocation.copy_(torch.tensor([text, 1 - text]))
         found.append(told(model.eval(), planted).sum().item())
     model.allocation.copy_(kept)
@@ -147,10 +201,10 @@ def test_one_modality_alone_is_judged_by_its_own_memory(checkpoint: Checkpoint) 
     batch, labels = planted.test.batch(np.arange(8)), planted.test.labels_of(np.arange(8))
     with torch.no_grad():
         fused, pre, post = model.answers(model(batch), labels)
-    assert fused.shape == labels.shape and pre.shape == (8, 3, labels.shape[1])
+    assert fused.shape == labels.shape and pre.shape == (8, 3, labels.shape[1], 2)
     assert torch.equal(pre, post)  # no graph
     text = fresh(generation_params(checkpoint("bert"), modalities="[text]"), planted)
-    assert torch.equal(pre[:, 0], told(text, planted))
+    assert torch.equal(pre[:, 0, :, 0], told(text, planted))
     assert torch.equal(fused == 0, labels == -100)
     louder = opened(model, 20.0, -10.0)  # a gate's size is no information
     with torch.no_grad():

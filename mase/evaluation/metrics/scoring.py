@@ -140,8 +140,9 @@ def best_constant(task: TaskParams, frame: pd.DataFrame, metric: Metric) -> np.n
     class; for F1 it may be the positive class although that is rarer. Of regression it is the mean
     label, whose correlation counts as 0. Both are chosen on the labels that they are scored on, so
     they err on the strict side. Other families write `constant_<column>` columns: a constant that the
-    training rows suggest ("no answer", the most frequent answer or label); a column that does not
-    depend on the prediction has none and is taken as it is.
+    training rows suggest ("no answer", the most frequent answer or label), or `constant_<metric>_<column>`
+    where a metric has a constant of its own; a column that does not depend on the prediction has none
+    and is taken as it is.
     """
     labels = labels_of(task, frame)
     if _family(task) == "regression":
@@ -149,5 +150,8 @@ def best_constant(task: TaskParams, frame: pd.DataFrame, metric: Metric) -> np.n
     if _family(task) == "classification":
         candidates = [np.full_like(labels, class_id) for class_id in range(len(task.labels))]
         return max(candidates, key=lambda constant: metric.value(labels, constant))
-    names = tuple(f"constant_{name}" if f"constant_{name}" in frame else name for name in metric.columns)
+    names = tuple(
+        next((n for n in (f"constant_{metric.name}_{c}", f"constant_{c}") if n in frame), c)
+        for c in metric.columns
+    )
     return None if names == metric.columns else _stacked(task, frame, metric, names)

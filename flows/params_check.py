@@ -8,6 +8,7 @@ from flows.search import load_search
 from mase.errors import ParamsError
 from mase.evaluation.declaration import load_table
 from mase.params import TowerParams, available, load_params, read_named, validate
+from mase.params.streams import STREAMS
 
 Check = tuple[str, Callable[[], object]]
 
@@ -36,7 +37,8 @@ def _checks(files: Sequence[Path]) -> Iterator[Check]:
     for profile, task, source in _runs():
         yield f"{profile} {task}", _loader(task, profile, source)
         for overlay in overlays:
-            yield f"{profile} {task} {overlay}", _loader(task, profile, source, overlays=(overlay,))
+            if _fits(overlay, task):
+                yield f"{profile} {task} {overlay}", _loader(task, profile, source, overlays=(overlay,))
     profile, task, source = next(_runs())
     for backbone in available("backbones"):
         yield f"backbone {backbone}", _loader(task, profile, source, backbone=backbone)
@@ -51,6 +53,13 @@ def _checks(files: Sequence[Path]) -> Iterator[Check]:
     yield from ((f"tower {name}", lambda name=name: _tower(name)) for name in available("towers"))
     yield from ((f"table {name}", lambda name=name: load_table(name)) for name in available("tables"))
     yield from ((f"search {name}", lambda name=name: load_search(name)) for name in available("search"))
+
+
+def _fits(overlay: str, task: str) -> bool:
+    """Return whether an overlay can lie over a task: a method of two streams needs pictures, if it is VQA."""
+    content = read_named("tasks", task)
+    blind = content["family"] == "vqa" and not content.get("vqa", {}).get("regions")
+    return not (blind and read_named(*overlay.split("/")).get("method") in STREAMS)
 
 
 def _runs() -> Iterator[tuple[str, str, list[str]]]:

@@ -71,7 +71,7 @@ def fitted_weight(told: Float[np.ndarray, "K"], constant: Float[np.ndarray, "K"]
         return -float(_mixed(weight, told, constant).mean())
 
     found = minimize_scalar(loss, bounds=(0.0, 1.0), method="bounded", options={"xatol": 1e-6})
-    return min((0.0, float(found["x"]), 1.0), key=loss)  # type: ignore[index]
+    return min((0.0, float(found["x"]), 1.0), key=loss)
 
 
 def _mixed(weight: float, told: np.ndarray, constant: np.ndarray) -> np.ndarray:

@@ -143,7 +143,7 @@ def test_a_metric_that_was_not_computed_and_missing_data_say_why(
     assert found.cells["Text", "looks:java"].reason == "not computed (no java)"
     assert found.cells["Text", AVERAGE].reason == "incomplete"
     assert found.cells["Lost", "looks"].reason == "no data"
-    assert "no data for looks: no file x put it there" in found.notes
+    assert "no data: no file x put it there" in found.notes
     assert not any("java" in line for line in headline(found))
     assert "looks:java" not in " ".join(notes(found))
     long = replace(absent, unavailable=lambda: "not computed (no jar in a folder of a long name)")

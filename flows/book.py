@@ -14,7 +14,7 @@ from mase.artifacts import digest_of, home, write_json
 from mase.errors import TrackingError
 from mase.evaluation.plan import Cell
 from mase.tracking import Tracker, names, open_tracker
-from mase.tracking.store import tracking_uri
+from mase.tracking.mlflow_tracker import tracking_uri
 from mase.units import Unit
 
 

@@ -13,8 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 # isort: off
-from mase.tracking.mlflow_tracker import MlflowTracker  # quietens MLflow: first
-from mase.tracking.store import connect, store_errors, tracking_uri
+from mase.tracking.mlflow_tracker import (
+    MlflowTracker,
+    connect,
+    store_errors,
+    tracking_uri,
+)  # quietens MLflow: first
 # isort: on
 
 with warnings.catch_warnings():

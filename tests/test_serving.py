@@ -32,7 +32,7 @@ from mase.params import (
 from mase.prediction import Predictor
 from mase.serving import fetch_model, log_model, requirements, save_model, signature, texts_of
 from mase.tracking import MemoryTracker, MlflowTracker, names, open_tracker, runs
-from mase.tracking.store import connect
+from mase.tracking.mlflow_tracker import connect
 
 CLASSES: dict[str, Any] = {"labels": ("no", "yes"), "metrics": ("accuracy",), "main_metric": "accuracy"}
 SCORES: dict[str, Any] = {"label_range": (0.0, 5.0), "metrics": ("pearson",), "main_metric": "pearson"}

@@ -4,14 +4,20 @@ Tables train the same thing as a case of MASE (`params/methods/text.yaml`); this
 the independent twin that a test holds it against, bit for bit.
 """
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import torch
+from torch import nn
 
 from mase.modalities import Modality
 from mase.model.backbone import Backbone
 from mase.model.batch import Batch
-from mase.model.heads import Head
-from mase.model.task_model import MaseOutput, TaskModel
-from mase.params import TaskParams
+from mase.model.task_model import MaseOutput, TaskModel, task_head
+from mase.params import Params, TaskParams
+
+if TYPE_CHECKING:
+    from mase.model.preparation import Fitted
 
 
 class TextOnly(TaskModel):
@@ -19,10 +25,16 @@ class TextOnly(TaskModel):
 
     modalities: tuple[Modality, ...] = ("text",)
 
-    def __init__(self, task: TaskParams, backbone: Backbone, head: Head):
+    def __init__(self, task: TaskParams, backbone: Backbone, head: nn.Module):
         super().__init__()
         self.task, self.backbone, self.head = task, backbone, head
         self.register_buffer("allocation", torch.ones(1))
+
+    @classmethod
+    def build(cls, params: Params, fitted: "Fitted", architecture: Path | None) -> "TextOnly":
+        """Return a model with first weights."""
+        backbone = Backbone(params.backbone, architecture)
+        return cls(params.task, backbone, task_head(params, fitted, backbone.width))
 
     def forward(self, batch: Batch) -> MaseOutput:
         """Return the output for a batch."""

@@ -4,6 +4,7 @@ A model's class also says what it reads of the rows beyond tokens, proxies and g
 whose answers are not one vector per row has a class of its own (`mase.model.<family>`).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ class MaseOutput:
     gate: Float[Tensor, "B M"] | None = None
 
 
-class TaskModel(nn.Module):
+class TaskModel(nn.Module, ABC):
     """A model of one task.
 
     Attributes:
@@ -81,9 +82,10 @@ class TaskModel(nn.Module):
     pretrained: tuple[str, ...] = ("backbone.",)
 
     @classmethod
+    @abstractmethod
     def build(cls, params: Params, fitted: "Fitted", architecture: Path | None) -> "TaskModel":
         """Return a model with first weights; `architecture` is the folder of a saved backbone config."""
-        raise NotImplementedError
+        ...
 
     @classmethod
     def rows(cls, params: Params, rows: Rows, tokenizer: PreTrainedTokenizerBase | None) -> Rows:

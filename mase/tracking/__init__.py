@@ -1,26 +1,17 @@
 """Tracking: what a run tells the outside, and where it is kept.
 
 What may live here: the `Tracker` protocol, its implementations, the names of metrics
-and tags, and the functions that read runs back. `store.py` and `mlflow_tracker.py` are the
-only files that import MLflow; it is imported when one of the names below is first used, so
-that importing this package takes no time.
+and tags, and the functions that read runs back. `mlflow_tracker.py` is the only file
+that imports MLflow; it is imported when one of the names below is first used, so that
+importing this package takes no time.
 """
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mase.tracking.memory_tracker import MemoryTracker
 from mase.tracking.protocol import Status, Tracker
 from mase.tracking.record import DatasetRecord, RunRecord
-
-# Read by MLflow when it is imported.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("DO_NOT_TRACK", "true")
-os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 
 if TYPE_CHECKING:
     from mase.tracking.mlflow_tracker import MlflowTracker, open_tracker

@@ -1,28 +1,44 @@
 """The tracker over MLflow: explicit run ids, never a thread's "active run".
 
-Limits of MLflow that are met on purpose: 100 params and 1,000 metrics a request, 6,000 characters a param
-(a longer one is cut, with its digest, and kept whole as an artifact).
+The store is `$MASE_TRACKING_URI`, by default `<home>/mlflow.db` (SQLite) with artifacts
+under `<home>/mlartifacts`. Limits of MLflow that are met on purpose: 100 params and
+1,000 metrics a request, 6,000 characters a param (a longer one is cut, with its digest,
+and kept whole as an artifact).
 """
 
+import functools
 import hashlib
 import json
+import logging
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+# Read by MLflow when it is imported.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DO_NOT_TRACK", "true")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from mase.artifacts import home
 from mase.errors import TrackingError
 from mase.tracking import names
 from mase.tracking.base_tracker import BaseTracker, cut
 from mase.tracking.protocol import Status
 from mase.tracking.provenance import source_commit
-from mase.tracking.store import connect, experiment_id, store_errors, tracking_uri
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +47,95 @@ PARAM_LIMIT = 6000  # characters
 PARAMS_PER_REQUEST = 100
 METRICS_PER_REQUEST = 1000
 DIGEST_LIMIT = 36  # characters of a data set's digest
+SQLITE_HEADER = b"SQLite format 3\x00"
+
+for _noisy in ("mlflow", "alembic"):
+    logging.getLogger(_noisy).setLevel(logging.WARNING)
+
+
+@contextmanager
+def store_errors(doing: str) -> Iterator[None]:
+    """Turn MLflow's exceptions into `TrackingError`, saying what was being done."""
+    try:
+        yield
+    except MlflowException as cause:
+        raise TrackingError(f"{doing}: {cause.message}") from cause
+
+
+def tracking_uri() -> str:
+    """Return `$MASE_TRACKING_URI`, by default the SQLite file below `home()`.
+
+    Raises:
+        TrackingError: if it is a folder: MLflow no longer writes to one.
+    """
+    uri = os.environ.get("MASE_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+    if "://" not in uri or uri.startswith("file:"):
+        raise TrackingError(
+            f"MASE_TRACKING_URI={uri!r} is a folder or has no scheme; "
+            "use sqlite:///FILE, postgresql://... or http://..."
+        )
+    return uri
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """Return the file of a SQLite URI, None for other stores."""
+    return Path(uri.removeprefix("sqlite:///")).absolute() if uri.startswith("sqlite:///") else None
+
+
+def connect() -> MlflowClient:
+    """Return a client of the store, which is created where it is a SQLite file that is not there yet.
+
+    Raises:
+        TrackingError: if the store cannot be opened.
+    """
+    return _connect(tracking_uri())
+
+
+@functools.lru_cache(maxsize=8)
+def _connect(uri: str) -> MlflowClient:
+    path = sqlite_file(uri)
+    if path is None:
+        with store_errors(f"opening {uri}"):
+            return MlflowClient(tracking_uri=uri)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):  # one process writes the schema; it takes seconds
+            _check_sqlite(path)
+            with store_errors(f"opening {uri}"):
+                return MlflowClient(tracking_uri=uri)
+    except OSError as cause:
+        raise TrackingError(f"{path}: the tracking store cannot be created there: {cause}") from cause
+
+
+def _check_sqlite(path: Path) -> None:
+    """Refuse a file that is not SQLite at once; MLflow would retry for minutes."""
+    if not path.exists():
+        return
+    with path.open("rb") as stream:
+        start = stream.read(len(SQLITE_HEADER))
+    if start and start != SQLITE_HEADER:
+        raise TrackingError(f"{path} is not a SQLite file; move it away or set MASE_TRACKING_URI")
+
+
+def experiment_id(client: MlflowClient, name: str) -> str:
+    """Return the id of an experiment, created if need be; several processes may ask at once.
+
+    Raises:
+        TrackingError: if the experiment is deleted or the store refuses.
+    """
+    with store_errors(f"experiment {name!r}"):
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            location = None if tracking_uri().startswith("http") else (home() / "mlartifacts").as_uri()
+            try:
+                return client.create_experiment(name, artifact_location=location)
+            except MlflowException as cause:
+                if cause.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                found = client.get_experiment_by_name(name)
+    if found is None or found.lifecycle_stage != "active":
+        raise TrackingError(f"experiment {name!r} is deleted; restore it in MLflow or use another name")
+    return found.experiment_id
 
 
 def open_tracker(

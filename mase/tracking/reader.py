@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mase.tracking import names
+from mase.tracking.mlflow_tracker import connect, sqlite_file, store_errors, tracking_uri
 from mase.tracking.record import DatasetRecord, RunRecord
-from mase.tracking.store import connect, sqlite_file, store_errors, tracking_uri
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,7 +17,7 @@ def tracking_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with patch.context() as context:
         context.setenv("MASE_HOME", str(home))
         context.delenv("MASE_TRACKING_URI", raising=False)
-        from mase.tracking.store import connect
+        from mase.tracking.mlflow_tracker import connect
 
         started = time.perf_counter()
         connect()

@@ -12,9 +12,8 @@ from mlflow.exceptions import MlflowException
 
 from mase.errors import TrackingError
 from mase.tracking import names, open_tracker, read_run, runs
-from mase.tracking.mlflow_tracker import PARAM_LIMIT, MlflowTracker
+from mase.tracking.mlflow_tracker import PARAM_LIMIT, MlflowTracker, connect, experiment_id, tracking_uri
 from mase.tracking.provenance import source_commit
-from mase.tracking.store import connect, experiment_id, tracking_uri
 
 PROJECT = Path(__file__).resolve().parents[2]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mase.tracking import Tracker, names, open_tracker, read_run, runs
-from mase.tracking.store import connect
+from mase.tracking.mlflow_tracker import connect
 
 SCRIPT = Path(__file__).with_name("logging_process.py")
 PROJECT = Path(__file__).resolve().parents[2]

@@ -20,7 +20,6 @@ from mase.errors import DataError
 from mase.families import family_of
 from mase.identity import task_data
 from mase.modalities import Modality
-from mase.model.inference import predict
 from mase.model.inputs import Inputs
 from mase.model.mase import MaseModel
 from mase.model.task_model import TaskModel
@@ -28,7 +27,7 @@ from mase.params import Params
 from mase.prediction import SHARE, model_folder
 from mase.pretrained import Pretrained, load_pretrained
 from mase.proxies import build_tower
-from mase.reading import reading
+from mase.reading import reading, said
 from mase.scenegraph.choice import RULES, parse_function
 
 GONE = 1e-6  # the weight of a modality that is dropped; 0 has no logarithm
@@ -122,10 +121,7 @@ def _one_row(params: Params, text: str, second: Sequence[str]) -> Rows:
 
 
 def _answer(kept: Pretrained, params: Params, rows: Rows, seen: Rows, inputs: Inputs) -> Answer:
-    predicted = predict(kept.model, inputs, params.training.eval_batch_size)
-    frame = family_of(params.task).frame(
-        params.task, rows, seen, predicted, kept.tokenizer, kept.fitted.labels
-    )
+    _, frame = said(kept, params, rows, seen, inputs)
     return _read_answer(params, frame)
 
 

@@ -6,8 +6,7 @@ from typing import Any
 
 from mase.artifacts import digest_of, sha256_file
 from mase.data import TaskData, prepare
-from mase.data.image_features import feature_path
-from mase.errors import DataError
+from mase.data.named_vectors import given_file
 from mase.modalities import Modality
 from mase.params import BackboneParams, DataParams, Params, TaskParams, TowerParams, TrainingParams
 from mase.params.streams import STREAMS
@@ -149,7 +148,7 @@ def _keep_what_is_read(params: Params, content: dict[str, Any]) -> None:
     if params.method != "iace":
         content.pop("iace")
     elif params.iace.features is not None:
-        content["iace"]["features"] = _digest_of_file(feature_path(params.iace.features))
+        content["iace"]["features"] = _digest_of_file(given_file(params.iace.features, "iace.features"))
     _keep_streams(params, content)
 
 
@@ -162,12 +161,8 @@ def _keep_streams(params: Params, content: dict[str, Any]) -> None:
             continue
         content[block] = settings
         for field in {"checkpoint", "answers", "vectors", "images"} & settings.keys():
-            if settings[field] is None:
-                continue
-            path = Path(settings[field]).expanduser()
-            if not path.is_file():
-                raise DataError(f"{block}.{field}: {path} is not there")
-            settings[field] = _digest_of_file(path)
+            if settings[field] is not None:
+                settings[field] = _digest_of_file(given_file(settings[field], f"{block}.{field}"))
 
 
 def _words_identity(params: Params) -> dict[str, Any]:

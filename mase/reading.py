@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mase.data import Rows
 from mase.errors import DataError
-from mase.families import family_of
+from mase.families import Answered, family_of
 from mase.model.inference import predict
 from mase.model.inputs import Inputs
 from mase.model.preparation import build_inputs, extract_all, parse_all
@@ -34,6 +35,15 @@ def reading(kept: Pretrained, params: Params, rows: Rows) -> Iterator[tuple[Rows
         yield seen, build_inputs(params, fitted, tables, seen, tokenizer, model=kind)
 
 
+def said(
+    kept: Pretrained, params: Params, rows: Rows, seen: Rows, inputs: Inputs
+) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
+    """Return what a kept model predicts of rows that it reads: numbers, and a line per row in words."""
+    predicted = predict(kept.model, inputs, params.training.eval_batch_size)
+    answered = Answered(rows, seen, predicted, kept.tokenizer, kept.fitted.labels)
+    return predicted, family_of(params.task).frame(params.task, answered)
+
+
 def predict_texts(
     pretrained: Pretrained, params: Params, texts_a: Sequence[str], texts_b: Sequence[str] | None = None
 ) -> dict[str, Any]:
@@ -49,17 +59,14 @@ def predict_texts(
     if given != each * len(texts_a):
         what = f"{each} with each of {len(texts_a)} first texts" if each else "none"
         raise DataError(f"task {params.task.name} takes second texts: {what}; there are {given}")
-    family = family_of(params.task)
-    unlabelled = family.unlabelled(len(texts_a))
+    unlabelled = family_of(params.task).unlabelled(len(texts_a))
     ids = tuple(str(i) for i in range(len(texts_a)))
     first = tuple(np.repeat(np.array(texts_a, dtype=object), max(1, each)))
     seconds = None if texts_b is None else tuple(texts_b)
     rows = Rows(ids, first, seconds, unlabelled, options=params.task.options)
     honest = params.model_copy(update={"proxies": params.proxies.model_copy(update={"shuffle": False})})
     with reading(pretrained, honest, rows) as (seen, inputs):
-        predicted = predict(pretrained.model, inputs, params.training.eval_batch_size)
-    fitted, tokenizer = pretrained.fitted, pretrained.tokenizer
-    frame = family.frame(params.task, rows, seen, predicted, tokenizer, fitted.labels)
+        predicted, frame = said(pretrained, params, rows, seen, inputs)
     weights = dict(zip(params.modalities, pretrained.model.allocation.tolist(), strict=False))
     parse = parse_function(params.graph.parser if params.graph is not None else RULES)
     entities = [

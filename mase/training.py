@@ -17,7 +17,7 @@ from mase.data import Rows, TaskData
 from mase.em.estep import Labelled
 from mase.em.loop import Iteration, Trainer
 from mase.evaluation.metrics import score
-from mase.families import family_of
+from mase.families import Answered, family_of
 from mase.identity import task_data
 from mase.methods import build_model, model_class
 from mase.model.backbone import load_tokenizer
@@ -26,7 +26,7 @@ from mase.model.inference import predict
 from mase.model.inputs import Inputs
 from mase.model.precision import autocast_dtype, training_device
 from mase.model.preparation import Fitted, align, build_inputs, extract_all, fit, parse_all
-from mase.model.task_model import TaskModel
+from mase.model.task_model import Split, TaskModel
 from mase.params import Params
 from mase.pretrained import save_pretrained
 from mase.reporting import allocation_frame, describe, metrics_of, record, result_of
@@ -72,7 +72,7 @@ def assemble(params: Params) -> Assembled:
         for split in inputs:
             cache_frozen_states(model.backbone, split, params.seed)  # type: ignore[arg-type]
     train, estimation = (
-        Labelled(i, kind.targets(params, r, i, fitted, tokenizer))
+        Labelled(i, kind.targets(params, Split(r, i, fitted, tokenizer)))
         for i, r in zip(inputs[:2], splits[:2], strict=True)
     )
     return Assembled(data, model, fitted, tokenizer, train, estimation, inputs[2], splits[2])
@@ -135,6 +135,6 @@ def train_unit(
 def _evaluate(run: Assembled, params: Params) -> tuple[pd.DataFrame, dict[str, float]]:
     """Return per-row predictions and the task's metrics; labels are read after predicting."""
     predicted = predict(run.model, run.evaluation, params.training.eval_batch_size)
-    rows, labels = run.data.evaluation, run.fitted.labels
-    frame = family_of(params.task).frame(params.task, rows, run.seen, predicted, run.tokenizer, labels)
+    answered = Answered(run.data.evaluation, run.seen, predicted, run.tokenizer, run.fitted.labels)
+    frame = family_of(params.task).frame(params.task, answered)
     return frame, score(params.task, frame)

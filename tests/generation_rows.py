@@ -16,7 +16,7 @@ from mase.model.features import Standardiser
 from mase.model.inference import predict
 from mase.model.inputs import Inputs
 from mase.model.preparation import Fitted
-from mase.model.task_model import TaskModel
+from mase.model.task_model import Split, TaskModel
 from mase.model.tokens import tokenise
 from mase.params import BackboneParams, Params, load_params
 
@@ -73,7 +73,7 @@ def plant(params: Params, told_by: Literal["text", "image"], *, rows: int = 144,
         if told_by == "image" and "image" in proxies:
             proxies["image"] = 3.0 * np.eye(WIDTH, dtype=np.float32)[noun]
         inputs = Inputs(part, tokenise(tokenizer, part, 16), proxies)
-        return Labelled(inputs, model_class(params).targets(params, part, inputs, fitted, tokenizer))
+        return Labelled(inputs, model_class(params).targets(params, Split(part, inputs, fitted, tokenizer)))
 
     return Sentences(split("a", rows), split("b", 64), split("c", 48), fitted, tokenizer)
 

@@ -15,7 +15,7 @@ import yaml
 from mase import predict
 from mase.data import Rows
 from mase.errors import CheckpointFormatError, DataError, MissingWeightsError
-from mase.families import family_of
+from mase.families import Answered, family_of
 from mase.families.regression import within_range
 from mase.params import BackboneParams, Params, TaskParams, available, load_params, read_named
 from mase.prediction import Prediction, Predictor
@@ -52,7 +52,7 @@ def framed(params: Params, logits: np.ndarray) -> pd.DataFrame:
     """Return outputs (n, C) as the family's predictions of n new rows."""
     ids = tuple(str(i) for i in range(len(logits)))
     rows = Rows(ids, ids, None, np.zeros(len(logits), np.int64))
-    return family_of(params.task).frame(params.task, rows, rows, {"logits": logits}, None)
+    return family_of(params.task).frame(params.task, Answered(rows, rows, {"logits": logits}))
 
 
 def length_logits(texts_a: Sequence[str], texts_b: Sequence[str] | None, columns: int) -> np.ndarray:

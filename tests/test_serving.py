@@ -17,7 +17,7 @@ import yaml
 
 from mase.data import Rows
 from mase.errors import DataError, MissingWeightsError, TrackingError
-from mase.families import family_of
+from mase.families import Answered, family_of
 from mase.params import (
     BackboneParams,
     DataParams,
@@ -61,7 +61,7 @@ def framed(params: Params, logits: np.ndarray) -> pd.DataFrame:
     """Return outputs (n, C) as the family's predictions of n new rows."""
     ids = tuple(str(i) for i in range(len(logits)))
     rows = Rows(ids, ids, None, np.zeros(len(logits), np.int64))
-    return family_of(params.task).frame(params.task, rows, rows, {"logits": logits}, None)
+    return family_of(params.task).frame(params.task, Answered(rows, rows, {"logits": logits}))
 
 
 def write_unit(folder: Path, params: Params) -> Path:

@@ -44,7 +44,7 @@ from mase.data.image_features import read_image_features
 from mase.families import family_of
 from mase.modalities import Modality
 from mase.model.backbone import Backbone
-from mase.model.batch import Batch
+from mase.model.batch import Batch, Part
 from mase.model.features import unit
 from mase.model.heads import Head
 from mase.model.task_model import Extra, MaseOutput, TaskModel, task_head
@@ -57,15 +57,11 @@ NAME = "iace"  # of the part in `Batch.extras`
 
 
 @dataclass(frozen=True)
-class SentenceBatch:
+class SentenceBatch(Part):
     """Image and text features of text rows' sentences: (B, S, d_v) and (B, S, d_t), S 1, or 2 of pairs."""
 
     image: Float[Tensor, "B S v"]
     text: Float[Tensor, "B S t"]
-
-    def to(self, device: torch.device) -> "SentenceBatch":
-        """Return the part on a device."""
-        return SentenceBatch(self.image.to(device), self.text.to(device))
 
 
 @dataclass(frozen=True)

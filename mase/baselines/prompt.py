@@ -34,7 +34,7 @@ from mase.model.prompt_head import PromptHead
 from mase.model.task_model import TaskModel
 from mase.params import Params, PromptTemplate, available
 from mase.params.baselines import FIRST, LABEL, SECOND
-from mase.params.models import PROMPTED
+from mase.params.combinations import PROMPTED
 from mase.params.task import MASK
 
 

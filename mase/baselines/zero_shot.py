@@ -33,10 +33,11 @@ from transformers import AutoModelForMaskedLM
 from transformers.utils import logging
 
 from mase.data import Rows
+from mase.data.named_vectors import given_file, read_npz
 from mase.errors import DataError, ParamsError
 from mase.modalities import Modality
 from mase.model.backbone import Backbone
-from mase.model.batch import Batch
+from mase.model.batch import Batch, Part
 from mase.model.blanks import BLANKS, BlankBatch, ClozeOutput, FillsBlanks, mean_by_row
 from mase.model.features import unit
 from mase.model.loading import checkpoint_of
@@ -52,14 +53,10 @@ BESIDE = "beside"  # of what `mase.families.cloze` adds to the language model's 
 
 
 @dataclass(frozen=True)
-class PictureBatch:
+class PictureBatch(Part):
     """softmax of the image scores of a batch's rows over the labels."""
 
     shares: Float[Tensor, "B L"]
-
-    def to(self, device: torch.device) -> "PictureBatch":
-        """Return the part on a device."""
-        return PictureBatch(self.shares.to(device))
 
 
 @dataclass(frozen=True)
@@ -87,24 +84,15 @@ def read_label_images(name: str, labels: tuple[str, ...], width: int) -> Float[n
     Raises:
         DataError: if the file is missing or of another form, or a label has no picture.
     """
-    path = Path(name).expanduser()
-    try:
-        with np.load(path, allow_pickle=False) as found:
-            texts, features = found["texts"], found["features"]
-    except (OSError, ValueError, KeyError) as cause:
-        raise DataError(
-            f"zero_shot.images: {path} is no npz file with texts (n,) and features (n, d): {cause}"
-        ) from cause
-    if texts.ndim != 1 or features.shape != (len(texts), width) or not np.isfinite(features).all():
-        raise DataError(
-            f"{path}: texts {texts.shape} and features {features.shape}; expected (n,) and (n, {width}), the "
-            "image tower's width, all finite"
-        )
-    missing = [label for label in labels if label not in set(texts.tolist())]
+    path = given_file(name, "zero_shot.images")
+    texts, features = read_npz(path, "texts", "features")
+    if features.shape[1] != width:
+        raise DataError(f"{path}: features {features.shape}; expected (n, {width}), the image tower's width")
+    missing = [label for label in labels if label not in texts]
     if missing:
         raise DataError(f"{path}: no picture of {', '.join(missing)}; add a row for each label")
     vectors = unit(features.astype(np.float32))
-    return np.stack([vectors[texts == label].mean(axis=0) for label in labels])
+    return np.stack([vectors[np.array(texts) == label].mean(axis=0) for label in labels])
 
 
 def check_word_head(params: Params) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from mase.data.named_vectors import given_file, read_npz
 from mase.errors import DataError
 
 WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
@@ -38,9 +39,7 @@ def read_concepts(name: str, wanted: Iterable[str], width: int) -> dict[str, Flo
         DataError: if the file is missing, not of a known layout, or has vectors of another width or with
             numbers that are not finite.
     """
-    path, needed = Path(name).expanduser(), set(wanted)
-    if not path.is_file():
-        raise DataError(f"conceptbert.vectors: {path} is not there; give Numberbatch's text file, or an npz")
+    path, needed = given_file(name, "conceptbert.vectors"), set(wanted)
     found: dict[str, np.ndarray] = {}
     for place, concept, numbers in _from_npz(path) if path.suffix == ".npz" else _from_text(path):
         word = _word(concept)
@@ -75,7 +74,7 @@ def _from_text(path: Path) -> Iterator[tuple[str, str, Sequence[str]]]:
     try:
         with opened(path, "rt", encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
-                concept, *numbers = line.split()[: 1 << 14] or [""]
+                concept, *numbers = line.split() or [""]
                 if not concept or (number == 1 and len(numbers) == 1):  # "516782 300"
                     continue
                 yield f"line {number}", concept, numbers
@@ -84,14 +83,6 @@ def _from_text(path: Path) -> Iterator[tuple[str, str, Sequence[str]]]:
 
 
 def _from_npz(path: Path) -> Iterator[tuple[str, str, np.ndarray]]:
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            words, vectors = content["words"], content["vectors"]
-    except (OSError, ValueError, KeyError) as cause:
-        raise DataError(
-            f"{path}: expected an npz file with words (n,) and vectors (n, d): {cause}"
-        ) from cause
-    if words.ndim != 1 or vectors.ndim != 2 or len(words) != len(vectors):
-        raise DataError(f"{path}: words {words.shape} and vectors {vectors.shape}; expected (n,) and (n, d)")
+    words, vectors = read_npz(path, "words", "vectors")
     for number, (word, vector) in enumerate(zip(words, vectors, strict=True), start=1):
-        yield f"row {number}", str(word), vector
+        yield f"row {number}", word, vector

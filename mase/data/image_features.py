@@ -9,21 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mase.data.named_vectors import given_file, read_npz
 from mase.errors import DataError
-
-
-def feature_path(name: str) -> Path:
-    """Return the path of a feature file.
-
-    Raises:
-        DataError: if there is no such file.
-    """
-    path = Path(name).expanduser()
-    if not path.is_file():
-        raise DataError(
-            f"iace.features: {path} is not there; give an npz file with texts (n,) and features (n, d)"
-        )
-    return path
 
 
 @dataclass(frozen=True)
@@ -55,18 +42,6 @@ def read_image_features(name: str) -> ImageFeatures:
     Raises:
         DataError: if it is not there, lacks an array, or the arrays do not fit together.
     """
-    path = feature_path(name)
-    try:
-        with np.load(path, allow_pickle=False) as found:
-            texts, features = found["texts"], found["features"]
-    except (OSError, ValueError, KeyError) as cause:
-        raise DataError(
-            f"{path}: expected an npz file with texts (n,) and features (n, d): {cause}"
-        ) from cause
-    if texts.ndim != 1 or features.ndim != 2 or len(texts) != len(features) or not len(texts):
-        raise DataError(
-            f"{path}: texts {texts.shape} and features {features.shape}; expected (n,) and (n, d), n above 0"
-        )
-    if not np.isfinite(features).all():
-        raise DataError(f"{path}: features hold numbers that are not finite")
-    return ImageFeatures(path, features.astype(np.float32), {str(text): i for i, text in enumerate(texts)})
+    path = given_file(name, "iace.features")
+    texts, features = read_npz(path, "texts", "features")
+    return ImageFeatures(path, features.astype(np.float32), {text: i for i, text in enumerate(texts)})

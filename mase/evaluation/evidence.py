@@ -108,11 +108,18 @@ def gather(cell: Cell, load: Load) -> Evidence | str:
     params = cell.units[0].params
     metric = metric_named(params.task, metric_of(cell.column) or params.task.main_metric)
     frames = [_joined(results, params.task) for results in done.values()]
-    if not all(is_computed(frame, metric) for frame in frames):
-        reason = metric.unavailable and metric.unavailable()
-        return reason or "not computed when the unit was scored"
+    lacking = [seed for seed, frame in zip(done, frames, strict=True) if not is_computed(frame, metric)]
+    if lacking:
+        return _why_absent(metric, [unit for seed in lacking for unit in cell.seeds()[seed]])
     _refuse_other_examples(frames, list(done.values()))
     return _evidence(cell, metric, done, frames)
+
+
+def _why_absent(metric: Metric, units: Sequence[Unit]) -> str:
+    """Return why predictions lack a metric's columns: what is missing here, or was when they were scored."""
+    reason = metric.unavailable() if metric.unavailable is not None else None
+    names = ", ".join(unit.digest[:8] for unit in units)
+    return reason or f"not computed (its program was missing when scored; delete units {names} and run again)"
 
 
 def _of_a_file(cell: Cell, supplied: Supplied) -> Evidence:

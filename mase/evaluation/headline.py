@@ -1,43 +1,25 @@
 """The sentences that a reader should take away, whichever way they point."""
 
 from mase.evaluation.declaration import AVERAGE, TableParams
-from mase.evaluation.layout import clean, p_text, points
-from mase.evaluation.summaries import ALPHA, PLACEBO, CellSummary
+from mase.evaluation.layout import clean, interval_points, p_text, points
+from mase.evaluation.summaries import CellSummary
 from mase.evaluation.tables import Table
+from mase.evaluation.verdict import Verdict, verdict
 
 
-def verdict(cell: CellSummary, reference: str, *, placebo: bool, placebos: int) -> str:
-    """Return what a cell's comparison with the reference row says.
-
-    A difference is established if its Holm-adjusted p-value is below 0.05, which is stricter
-    than an interval without 0.
-
-    Args:
-        placebo: whether this row is a placebo itself.
-        placebos: how many placebo rows have a result in this column.
-    """
+def _said(cell: CellSummary, judged: Verdict, reference: str) -> str:
+    """Return a verdict as a sentence; where nothing is established, with what could have been missed."""
     found = cell.comparison
     if found is None or cell.holm_p is None:
-        return f"no comparison ({cell.reason or 'no result'})"
-    interval = f"[{points(found.low)}, {points(found.high)}]"
+        return f"no comparison ({judged.why})"
+    interval = interval_points(found.low, found.high)
     numbers = f"{points(found.difference)} points {interval} {p_text(cell.holm_p)}"
+    if judged.word not in ("no difference", "underpowered"):
+        return f"{numbers}: {judged.why}"
     if found.detectable == 0:
         return f"{numbers}: scores like {reference} on every resample"
-    if cell.holm_p >= ALPHA:
-        missed = f"true differences below about {100 * found.detectable:.1f} points would often be missed"
-        return f"{numbers}: no difference from {reference} established ({missed})"
-    if found.difference < 0:
-        return f"{numbers}: below {reference}"
-    return f"{numbers}: above {reference}{_credit(cell, placebo, placebos)}"
-
-
-def _credit(cell: CellSummary, placebo: bool, placebos: int) -> str:
-    """Return what a gain can be credited to."""
-    if placebo:
-        return " although it is a placebo"
-    if PLACEBO in cell.marks:
-        return ", but not established above a placebo, so what the proxies say gets no credit"
-    return ", and above every placebo" if placebos else "; no placebo was run, so the cause is open"
+    missed = f"true differences below about {100 * found.detectable:.1f} points would often be missed"
+    return f"{numbers}: no difference from {reference} established ({missed})"
 
 
 def _where(table: Table, column: str) -> str:
@@ -68,6 +50,7 @@ def headline(table: Table) -> list[str]:
         ran = sum(table.cells[row.label, column].n > 0 for row in placebo_rows)
         for row in (declaration.row(declaration.primary), *placebo_rows):
             kind = " (placebo)" if row.placebo else ""
-            said = verdict(table.cells[row.label, column], reference, placebo=row.placebo, placebos=ran)
+            cell = table.cells[row.label, column]
+            said = _said(cell, verdict(row, cell, reference, placebos=ran), reference)
             lines.append(f"{clean(row.label)}{kind}, {_where(table, column)}: {said}.")
     return lines

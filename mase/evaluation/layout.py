@@ -88,6 +88,11 @@ def points(value: float) -> str:
     return f"{100 * value:+.1f}".replace("-", "−").replace("−0.0", "+0.0")
 
 
+def interval_points(low: float, high: float) -> str:
+    """Return an interval of shares in signed percentage points: "[−0.1, +1.6]"."""
+    return f"[{points(low)}, {points(high)}]"
+
+
 def p_text(p: float) -> str:
     """Return a p-value to read: "p<.001", "p=.012", "p=.35", "p=1"."""
     if p < 0.001:
@@ -116,7 +121,7 @@ def difference_cell(cell: CellSummary) -> GridCell:
     if found is None or cell.holm_p is None:
         return GridCell(short_reason(cell.reason) or NOTHING, muted=True)
     difference, p = points(found.difference), p_text(cell.holm_p)
-    interval = f"[{points(found.low)}, {points(found.high)}]"
+    interval = interval_points(found.low, found.high)
     marks = tuple(mark for mark in cell.marks if mark in (SIGNIFICANT, PLACEBO))
     return GridCell(f"{difference} {interval} {p}", marks, lines=(f"{difference} {p}", interval))
 

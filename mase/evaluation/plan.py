@@ -7,8 +7,8 @@ from pathlib import Path
 from mase.errors import DataError, MissingWeightsError, ParamsError
 from mase.evaluation.declaration import RowParams, TableParams, task_of
 from mase.evaluation.supplied import Supplied
-from mase.params import load_params, read_named
-from mase.proxies.locate import find_local
+from mase.params import TowerParams, load_params, read_named
+from mase.proxies.locate import HUB_FILES, OPEN_CLIP, find_checkpoint, find_local
 from mase.units import Unit, UnitResult, load_result
 
 
@@ -170,6 +170,16 @@ def _refuse_missing_files(unit: Unit) -> None:
         raise DataError(f"backbone {backbone.name}: no {backbone.ref}, here or in $MASE_HOME/checkpoints")
     if unit.params.method == "conceptbert" and unit.params.conceptbert.vectors is None:
         raise DataError("ConceptBert needs conceptbert.vectors, a file of ConceptNet vectors")
+    for modality in unit.params.modalities:
+        if modality != "text" and _lies_on_disk(unit.params.towers[modality]):
+            find_checkpoint(unit.params.towers[modality])
+
+
+def _lies_on_disk(tower: TowerParams) -> bool:
+    """Tell whether a tower's weights can only be a file or folder here: no hub, cache or package has them."""
+    if tower.format in HUB_FILES:
+        return bool(Path(tower.ref).suffix)
+    return tower.format not in (*OPEN_CLIP, "random", "sentence_encoder")
 
 
 def unique_units(cells: Iterable[Cell]) -> list[Unit]:

@@ -38,7 +38,7 @@ class Supplied:
             DataError: if the task's data or the file is missing or malformed, or a question has no answer.
         """
         from mase.evaluation.metrics.vqa import accuracies
-        from mase.families import family_of
+        from mase.families import Answered, family_of
         from mase.identity import task_data
 
         task = self.params.task
@@ -56,7 +56,8 @@ class Supplied:
             )
         texts = [said[name] for name in rows.ids]
         nothing = {"answer": np.zeros(len(rows), np.int64), "confidence": np.zeros(len(rows))}
-        frame = family.frame(task, rows, rows, nothing, None, family.vocabulary(task, data.train))
+        labels = family.vocabulary(task, data.train)
+        frame = family.frame(task, Answered(rows, rows, nothing, labels=labels))
         found = accuracies(texts, rows.references or ())
         return frame.drop(columns="confidence").assign(prediction=texts, vqa_accuracy=found)
 

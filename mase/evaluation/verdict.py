@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mase.evaluation.declaration import RowParams
-from mase.evaluation.layout import clean, p_text, points
+from mase.evaluation.layout import clean, interval_points, p_text, points
 from mase.evaluation.summaries import ALPHA, PLACEBO, CellSummary
 from mase.evaluation.tables import Table
 
@@ -65,7 +65,9 @@ def _judged(table: Table, margin: float) -> Iterator[Verdict]:
                 yield verdict(row, cell, clean(table.declaration.reference), placebos=ran, margin=margin)
 
 
-def verdict(row: RowParams, cell: CellSummary, reference: str, *, placebos: int, margin: float) -> Verdict:
+def verdict(
+    row: RowParams, cell: CellSummary, reference: str, *, placebos: int, margin: float = MARGIN
+) -> Verdict:
     """Judge one cell; `placebos` is how many placebo rows have a result in its column."""
     found = cell.comparison
     if found is None or cell.holm_p is None:
@@ -85,9 +87,12 @@ def _word(
     if cell.holm_p < ALPHA and row.placebo:
         return "placebo-equal", f"above {reference} although it is a placebo itself"
     if cell.holm_p < ALPHA and PLACEBO in cell.marks:
-        return "placebo-equal", f"above {reference}, but not established above a placebo"
+        return (
+            "placebo-equal",
+            f"above {reference}, but not established above a placebo, so the proxies get no credit",
+        )
     if cell.holm_p < ALPHA and not placebos:
-        return "gain, cause open", f"above {reference}; no placebo was run"
+        return "gain, cause open", f"above {reference}; no placebo was run, so the cause is open"
     if cell.holm_p < ALPHA:
         return "gain", f"above {reference} and above every placebo"
     size = f"{100 * margin:g} points"
@@ -101,6 +106,6 @@ def line(found: Verdict) -> str:
     if found.difference is None or found.low is None or found.high is None:
         return found.why
     assert found.p is not None and found.detectable is not None
-    interval = f"[{points(found.low)}, {points(found.high)}]"
+    interval = interval_points(found.low, found.high)
     size = f"smallest detectable {100 * found.detectable:.1f}"
     return f"{points(found.difference)} {interval} {p_text(found.p)}, {size}; {found.why}"

@@ -7,7 +7,7 @@ metrics have the same file name in `mase.data` and `mase.evaluation.metrics`, wh
 
 from mase.families.classification import Classification
 from mase.families.cloze import Cloze
-from mase.families.family import Family
+from mase.families.family import Answered, Family
 from mase.families.generation import Generation
 from mase.families.multiple_choice import MultipleChoice
 from mase.families.regression import Regression
@@ -31,4 +31,4 @@ def family_of(task: TaskParams) -> Family:
     return FAMILIES[task.family]
 
 
-__all__ = ["FAMILIES", "Classification", "Family", "MultipleChoice", "Regression", "family_of"]
+__all__ = ["FAMILIES", "Answered", "Classification", "Family", "MultipleChoice", "Regression", "family_of"]

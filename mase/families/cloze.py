@@ -4,7 +4,6 @@ Answers are log probabilities of the hidden tokens, (N, P), with targets `IGNORE
 blanks than P. The best constant predictor is the training rows' frequency of hidden tokens.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,15 +12,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
-from transformers import PreTrainedTokenizerBase
 
-from mase.data import Rows
 from mase.data.cloze import are_texts
 from mase.em.information import Information
 from mase.em.interpolation import interpolated_information
 from mase.errors import ParamsError
 from mase.evaluation.metrics.cloze import answer_columns
-from mase.families.family import Family
+from mase.families.family import Answered, Family
 from mase.params import TaskParams
 
 IGNORED = -100  # as `mase.model.hidden_words` has it
@@ -69,20 +66,13 @@ class Cloze(Family):
         """Return log p of a row's hidden tokens together, in nats."""
         return answers.double().sum(1)
 
-    def frame(
-        self,
-        task: TaskParams,
-        rows: Rows,
-        seen: Rows,
-        predicted: Mapping[str, np.ndarray],
-        tokenizer: PreTrainedTokenizerBase | None,
-        labels: tuple[str, ...] = (),
-    ) -> pd.DataFrame:
+    def frame(self, task: TaskParams, answered: Answered) -> pd.DataFrame:
         """Return a line per object: the label with the highest mean score, and what each template said.
 
         Raises:
             ParamsError: if the rows are texts without labels, or a blank was cut off.
         """
+        rows, predicted = answered.rows, answered.predicted
         if are_texts(rows):
             raise ParamsError(
                 f"task {task.name} is scored on its probe, and training texts have no labels to rank; "

@@ -27,6 +27,26 @@ class Likelihood:
     sigma: Tensor | None = None
 
 
+@dataclass(frozen=True)
+class Answered:
+    """What a model predicted, and what it takes to say it in words.
+
+    Attributes:
+        rows: the examples; without references (and with `unlabelled` labels) where they are new texts,
+            for which columns that need an answer are left out.
+        seen: the same as the model saw them (`TaskModel.rows`).
+        predicted: what `TaskModel.predicted` says, a row per text row of `seen`.
+        tokenizer: None for a method without a backbone.
+        labels: the vocabulary, if there is.
+    """
+
+    rows: Rows
+    seen: Rows
+    predicted: Mapping[str, np.ndarray]
+    tokenizer: PreTrainedTokenizerBase | None = None
+    labels: tuple[str, ...] = ()
+
+
 class Family(ABC):
     """One kind of task.
 
@@ -49,24 +69,8 @@ class Family(ABC):
         """Return I(h^m; y) in nats (Eq. 10) from the answers to one modality alone."""
 
     @abstractmethod
-    def frame(
-        self,
-        task: TaskParams,
-        rows: Rows,
-        seen: Rows,
-        predicted: Mapping[str, np.ndarray],
-        tokenizer: PreTrainedTokenizerBase | None,
-        labels: tuple[str, ...] = (),
-    ) -> pd.DataFrame:
-        """Return the predictions, a line per example: `id`, `label`, `prediction`, what metrics read.
-
-        Args:
-            rows: the examples; without references (and with `unlabelled` labels) where they are new texts,
-                for which columns that need an answer are left out.
-            seen: the same as the model saw them (`TaskModel.rows`).
-            predicted: what `TaskModel.predicted` says, a row per text row of `seen`.
-            labels: the vocabulary, if there is.
-        """
+    def frame(self, task: TaskParams, answered: Answered) -> pd.DataFrame:
+        """Return the predictions, a line per example: `id`, `label`, `prediction`, what metrics read."""
 
     def vocabulary(self, task: TaskParams, train: Rows) -> tuple[str, ...]:
         """Return the answers that the training rows give, where the task does not name them; else none."""
@@ -134,15 +138,7 @@ class VectorFamily(Family):
     def predictions(self, task: TaskParams, logits: Float[np.ndarray, "N C"]) -> Mapping[str, np.ndarray]:
         """Return `prediction`, and `probability_<k>` where there are."""
 
-    def frame(
-        self,
-        task: TaskParams,
-        rows: Rows,
-        seen: Rows,
-        predicted: Mapping[str, np.ndarray],
-        tokenizer: PreTrainedTokenizerBase | None,
-        labels: tuple[str, ...] = (),
-    ) -> pd.DataFrame:
+    def frame(self, task: TaskParams, answered: Answered) -> pd.DataFrame:
         """Return the predictions, with the label of every row."""
-        found = self.predictions(task, predicted["logits"])
+        rows, found = answered.rows, self.predictions(task, answered.predicted["logits"])
         return pd.DataFrame({"id": rows.ids, "label": rows.labels, **found})

@@ -10,23 +10,19 @@ Reading of the paper:
     in the place of h^m (`mase.model.generation`).
 """
 
-from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
-from transformers import PreTrainedTokenizerBase
 
-from mase.data import Rows
 from mase.em.information import Information
 from mase.em.interpolation import interpolated_information
 from mase.em.losses import precise
 from mase.evaluation.metrics.generation import java_columns, score_columns
-from mase.families.family import Family
+from mase.families.family import Answered, Family
 from mase.params import TaskParams
 
 PADDED = -100  # stands behind the end of a target
@@ -68,27 +64,16 @@ class Generation(Family):
         told, base = answers.unbind(-1)
         return interpolated_information(told, base, labels != PADDED, calibrate=calibrate)
 
-    def frame(
-        self,
-        task: TaskParams,
-        rows: Rows,
-        seen: Rows,
-        predicted: Mapping[str, np.ndarray],
-        tokenizer: PreTrainedTokenizerBase | None,
-        labels: tuple[str, ...] = (),
-    ) -> pd.DataFrame:
+    def frame(self, task: TaskParams, answered: Answered) -> pd.DataFrame:
         """Return the sentences, their references and what metrics read, a line per example.
 
         The constant prediction beside them is the best that needs no model: the concepts, joined by
         spaces. Its coverage is 1, since it copies what is asked for: no chance level, so there is none.
         """
-        assert tokenizer is not None
-        sentences = [
-            text.strip()
-            for text in tokenizer.batch_decode(
-                torch.from_numpy(predicted["tokens"]), skip_special_tokens=True
-            )
-        ]
+        rows, tokens = answered.rows, torch.from_numpy(answered.predicted["tokens"])
+        assert answered.tokenizer is not None
+        written = answered.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+        sentences = [text.strip() for text in written]
         frame = pd.DataFrame({"id": rows.ids, "label": rows.labels, "prediction": sentences})
         if rows.references is None:
             return frame

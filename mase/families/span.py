@@ -15,14 +15,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
-from transformers import PreTrainedTokenizerBase
 
 from mase.data import Rows
 from mase.em.information import Information
 from mase.em.interpolation import interpolated_information
 from mase.em.losses import precise
 from mase.evaluation.metrics.squad import span_scores
-from mase.families.family import Family
+from mase.families.family import Answered, Family
 from mase.params import TaskParams
 
 THRESHOLD = 0.0  # "no answer" is given where it scores higher than the best span
@@ -68,21 +67,14 @@ class Span(Family):
         found = ((_nowhere(labels).sum() + 1) / (len(labels) + 2)) if prior is None else prior
         return float(found)
 
-    def frame(
-        self,
-        task: TaskParams,
-        rows: Rows,
-        seen: Rows,
-        predicted: Mapping[str, np.ndarray],
-        tokenizer: PreTrainedTokenizerBase | None,
-        labels: tuple[str, ...] = (),
-    ) -> pd.DataFrame:
+    def frame(self, task: TaskParams, answered: Answered) -> pd.DataFrame:
         """Return a line per question: its answer, "" for none, and what `metrics.span` reads.
 
         `label` is 1 where the data set gives an answer. `no_answer_score` is the lowest "no answer"
         score of the question's windows less the score of its best span.
         """
-        spans, difference = _chosen(rows, seen, predicted)
+        rows = answered.rows
+        spans, difference = _chosen(rows, answered.seen, answered.predicted)
         given = [text if score <= THRESHOLD else "" for text, score in zip(spans, difference, strict=True)]
         frame = pd.DataFrame(
             {"id": rows.ids, "label": (rows.labels[:, 0] >= 0).astype(int), "prediction": given}

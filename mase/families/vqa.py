@@ -16,7 +16,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
-from transformers import PreTrainedTokenizerBase
 
 from mase.data import Rows
 from mase.data.vqa import ANSWER_TYPES
@@ -25,7 +24,7 @@ from mase.em.information import Information
 from mase.em.losses import precise
 from mase.errors import DataError
 from mase.evaluation.metrics.vqa import ENOUGH, TYPE_COLUMNS, process_answer, soft_accuracy
-from mase.families.family import Family
+from mase.families.family import Answered, Family
 from mase.params import TaskParams
 from mase.params.vqa import VqaParams
 
@@ -178,21 +177,14 @@ class Vqa(Family):
         """
         return mean_targets(labels, int(labels.max()) + 1)
 
-    def frame(
-        self,
-        task: TaskParams,
-        rows: Rows,
-        seen: Rows,
-        predicted: Mapping[str, np.ndarray],
-        tokenizer: PreTrainedTokenizerBase | None,
-        labels: tuple[str, ...] = (),
-    ) -> pd.DataFrame:
+    def frame(self, task: TaskParams, answered: Answered) -> pd.DataFrame:
         """Return the predicted answer of every question, `confidence` in it, and its official accuracy.
 
         `label` is the class of the most frequent human answer, -1 if it is none; `yes_no`, `number` and
         `other` are 1 for questions of that type; `constant_vqa_accuracy` is what the most frequent
         training answer would get, and `constant_<type>_vqa_accuracy` the most frequent one of that type.
         """
+        rows, labels, predicted = answered.rows, answered.labels, answered.predicted
         texts = [labels[answer] for answer in predicted["answer"].tolist()]
         said = {"prediction": texts, "confidence": predicted["confidence"]}
         if rows.references is None or rows.strata is None:

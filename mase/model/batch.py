@@ -4,8 +4,8 @@ Labels travel beside a batch, never in it, so that no forward pass can use them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -14,16 +14,27 @@ from torch import Tensor
 from mase.modalities import Modality
 
 
-class Part(Protocol):
-    """A part of a batch that only some models read (`mase.model.task_model.Extra`)."""
+@dataclass(frozen=True)
+class Part:
+    """Tensors that travel together."""
 
-    def to(self, device: torch.device) -> "Part":
-        """Return the part on a device."""
-        ...
+    def to(self, device: torch.device) -> Self:
+        """Return the same on a device."""
+        if device.type == "cpu":
+            return self
+        return replace(self, **{each.name: _on(device, getattr(self, each.name)) for each in fields(self)})
+
+
+def _on(device: torch.device, value: Any) -> Any:
+    if isinstance(value, Tensor | Part):
+        return value.to(device)
+    if isinstance(value, Mapping):
+        return {name: _on(device, part) for name, part in value.items()}
+    return value
 
 
 @dataclass(frozen=True)
-class GraphBatch:
+class GraphBatch(Part):
     """The scene graphs of a batch as one graph with separate components.
 
     Attributes:
@@ -40,20 +51,9 @@ class GraphBatch:
     edge_index: Int[Tensor, "2 E"]
     edge_type: Int[Tensor, "E"]
 
-    def to(self, device: torch.device) -> "GraphBatch":
-        """Return the batch on a device."""
-        return GraphBatch(
-            self.instance.to(device),
-            self.token_node.to(device),
-            self.token_position.to(device),
-            {m: v.to(device) for m, v in self.proxies.items()},
-            self.edge_index.to(device),
-            self.edge_type.to(device),
-        )
-
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(Part):
     """Rows ready for the model.
 
     Attributes:
@@ -76,18 +76,3 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.keys)
-
-    def to(self, device: torch.device) -> "Batch":
-        """Return the batch on a device."""
-        if device.type == "cpu":
-            return self
-        return replace(
-            self,
-            ids=None if self.ids is None else self.ids.to(device),
-            mask=None if self.mask is None else self.mask.to(device),
-            types=None if self.types is None else self.types.to(device),
-            frozen=None if self.frozen is None else self.frozen.to(device),
-            proxies={m: v.to(device) for m, v in self.proxies.items()},
-            graph=None if self.graph is None else self.graph.to(device),
-            extras={name: part.to(device) for name, part in self.extras.items()},
-        )

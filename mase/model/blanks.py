@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerBase
 from mase.data import Rows
 from mase.data.cloze import are_texts
 from mase.model.backbone import Backbone
-from mase.model.batch import Batch
+from mase.model.batch import Batch, Part
 from mase.model.hidden_words import (
     IGNORED,
     MOST_PIECES,
@@ -30,21 +30,20 @@ from mase.model.hidden_words import (
     without_blanks,
 )
 from mase.model.loading import load_tokenizer
-from mase.model.task_model import Extra, MaseOutput, TaskModel
+from mase.model.task_model import Extra, MaseOutput, Split, TaskModel
 from mase.model.tokens import TokenTable
 from mase.model.word_head import log_probabilities
 from mase.params import Params
 from mase.params.task import MASK
 
 if TYPE_CHECKING:
-    from mase.model.inputs import Inputs
     from mase.model.preparation import Aligned, Fitted, Tables
 
 BLANKS = "blanks"
 
 
 @dataclass(frozen=True)
-class BlankBatch:
+class BlankBatch(Part):
     """The K blanks of a batch of B rows.
 
     Attributes:
@@ -56,10 +55,6 @@ class BlankBatch:
     row: Int[Tensor, "K"]
     slot: Int[Tensor, "K"]
     position: Int[Tensor, "K"]
-
-    def to(self, device: torch.device) -> "BlankBatch":
-        """Return the part on a device."""
-        return BlankBatch(self.row.to(device), self.slot.to(device), self.position.to(device))
 
 
 class Blanks:
@@ -141,23 +136,15 @@ class FillsBlanks(TaskModel):
         return {BLANKS: Blanks(aligned.tokens, rows)}
 
     @classmethod
-    def targets(
-        cls,
-        params: Params,
-        rows: Rows,
-        inputs: "Inputs",
-        fitted: "Fitted",
-        tokenizer: PreTrainedTokenizerBase | None,
-    ) -> Int[Tensor, "n P"]:
+    def targets(cls, params: Params, split: Split) -> Int[Tensor, "n P"]:
         """Return the tokens that were hidden, P the most of a row, `IGNORED` elsewhere.
 
         Raises:
             ParamsError: if the rows are objects of a probe, which nothing can be trained on.
         """
-        assert tokenizer is not None
-        blanks = inputs.extras[BLANKS]
-        assert isinstance(blanks, Blanks)
-        return torch.from_numpy(targets(rows, tokenizer, blanks.counts))
+        blanks = split.inputs.extras[BLANKS]
+        assert split.tokenizer is not None and isinstance(blanks, Blanks)
+        return torch.from_numpy(targets(split.rows, split.tokenizer, blanks.counts))
 
     def add_labels(self, params: Params, backbone: Backbone) -> None:
         """Keep the labels' tokens with the model; they are loaded where the weights are."""

@@ -20,9 +20,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import PreTrainedTokenizerBase
 
-from mase.data import Rows
 from mase.errors import ParamsError
 from mase.families import family_of
 from mase.families.generation import PADDED
@@ -35,11 +33,10 @@ from mase.model.decoder_loading import build_decoder, has_own_decoder
 from mase.model.fusion import STRIDE, finite_log
 from mase.model.mase import MaseModel
 from mase.model.memory import Memory, Prefix
-from mase.model.task_model import MaseOutput, TaskModel
+from mase.model.task_model import MaseOutput, Split, TaskModel
 from mase.params import GenerationParams, Params
 
 if TYPE_CHECKING:
-    from mase.model.inputs import Inputs
     from mase.model.preparation import Fitted
 
 FORGETTING = 0.05  # the least share of a training batch in the running means
@@ -65,15 +62,9 @@ class Writer(TaskModel):
     generation: GenerationParams
 
     @classmethod
-    def targets(
-        cls,
-        params: Params,
-        rows: Rows,
-        inputs: "Inputs",
-        fitted: "Fitted",
-        tokenizer: PreTrainedTokenizerBase | None,
-    ) -> Int[Tensor, "n T"]:
+    def targets(cls, params: Params, split: Split) -> Int[Tensor, "n T"]:
         """Return the tokens of each row's first reference and its end, padded with -100; cut if too long."""
+        rows, tokenizer = split.rows, split.tokenizer
         assert tokenizer is not None and rows.references is not None
         _, end, _ = special_ids(tokenizer)
         length = params.generation.max_target_length

@@ -34,13 +34,12 @@ from mase.model.span_inputs import (
     span_inputs,
     span_targets,
 )
-from mase.model.task_model import Extra, MaseOutput, TaskModel
+from mase.model.task_model import Extra, MaseOutput, Split, TaskModel
 from mase.model.windows import windows
 from mase.params import Params
 
 if TYPE_CHECKING:
     from mase.model.graph_nodes import GraphNodes
-    from mase.model.inputs import Inputs
     from mase.model.preparation import Aligned, Fitted, Tables
     from mase.scenegraph import GraphTable
 
@@ -100,16 +99,9 @@ class SpanReading(TaskModel):
         return {NAME: span_inputs(params, fitted, tables, rows, aligned)}
 
     @classmethod
-    def targets(
-        cls,
-        params: Params,
-        rows: Rows,
-        inputs: "Inputs",
-        fitted: "Fitted",
-        tokenizer: PreTrainedTokenizerBase | None,
-    ) -> Tensor:
+    def targets(cls, params: Params, split: Split) -> Tensor:
         """Return (n, 3): first and last position of the answer, and the size of the context in tokens."""
-        return span_targets(rows, inputs)
+        return span_targets(split.rows, split.inputs)
 
     def predicted(self, batch: Batch) -> dict[str, Tensor]:
         """Return each window's best span, `start` and `end` in characters, its `score`, and `null`'s."""

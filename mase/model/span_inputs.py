@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mase.data import Rows
 from mase.modalities import Modality
+from mase.model.batch import Part
 from mase.model.features import Standardiser, unit
 from mase.model.graph_nodes import csr_ranges
 from mase.model.tokens import TokenTable
@@ -29,7 +30,7 @@ CONTEXT = 1  # segment of the context's tokens
 
 
 @dataclass(frozen=True)
-class SpanBatch:
+class SpanBatch(Part):
     """Where the contexts of a batch are. A position counts from a row's first token, a column from the left.
 
     Attributes:
@@ -45,16 +46,6 @@ class SpanBatch:
     offsets: Int[Tensor, "B L 2"]
     sentence: Int[Tensor, "B L"]
     vectors: dict[Modality, Float[Tensor, "S d"]]
-
-    def to(self, device: torch.device) -> "SpanBatch":
-        """Return the batch on a device."""
-        return SpanBatch(
-            self.column.to(device),
-            self.context.to(device),
-            self.offsets.to(device),
-            self.sentence.to(device),
-            {m: v.to(device) for m, v in self.vectors.items()},
-        )
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,16 @@ class Extra(Protocol):
 
 
 @dataclass(frozen=True)
+class Split:
+    """One split as a model sees it, with what targets are made by."""
+
+    rows: Rows
+    inputs: "Inputs"
+    fitted: "Fitted"
+    tokenizer: PreTrainedTokenizerBase | None
+
+
+@dataclass(frozen=True)
 class MaseOutput:
     """What a forward pass knows.
 
@@ -143,16 +153,9 @@ class TaskModel(nn.Module, ABC):
         return {}
 
     @classmethod
-    def targets(
-        cls,
-        params: Params,
-        rows: Rows,
-        inputs: "Inputs",
-        fitted: "Fitted",
-        tokenizer: PreTrainedTokenizerBase | None,
-    ) -> Tensor:
+    def targets(cls, params: Params, split: Split) -> Tensor:
         """Return what losses and the E-step take as labels, (n, ...) beside the rows that the model sees."""
-        return torch.from_numpy(rows.labels)
+        return torch.from_numpy(split.rows.labels)
 
     def begin_epoch(self, epoch: int) -> None:
         """Take note that the training batches that follow are of this epoch, counted from 0."""

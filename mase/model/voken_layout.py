@@ -17,12 +17,11 @@ import logging
 from collections import Counter
 from pathlib import Path
 
-import torch
-from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from mase.errors import CheckpointFormatError, MissingWeightsError
+from mase.tensor_files import read_tensors
 
 WEIGHTS = ("pytorch_model.bin", "model.safetensors")
 HEADS = ("cls.", "lm_head.", "visual_cls_head.")
@@ -36,8 +35,8 @@ def load_voken(folder: Path) -> tuple[PreTrainedModel, dict[str, int]]:
 
     Raises:
         MissingWeightsError: if the folder has no weights.
-        CheckpointFormatError: if the file has a part that is not known, lacks one of the encoder, or has
-            one of another shape.
+        CheckpointFormatError: if the file holds more than tensors, has a part that is not known, lacks
+            one of the encoder, or has one of another shape.
     """
     state = _read(folder)
     model = AutoModel.from_config(AutoConfig.from_pretrained(folder))
@@ -65,8 +64,7 @@ def load_voken(folder: Path) -> tuple[PreTrainedModel, dict[str, int]]:
 def _read(folder: Path) -> dict[str, Tensor]:
     for name in WEIGHTS:
         if (folder / name).is_file():
-            path = folder / name
-            return load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)
+            return read_tensors(folder / name)
     raise MissingWeightsError(f"{folder} has none of {', '.join(WEIGHTS)}; unpack the released archive there")
 
 

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from transformers import PreTrainedTokenizerBase
 
 from mase.baselines.mc_ptm import TowerWithHead
 from mase.baselines.mpb import MultimodalProxyBaseline
@@ -27,14 +26,13 @@ from mase.data.regions import RegionStore, open_regions
 from mase.errors import DataError
 from mase.families.vqa import answer_ids, vqa_params
 from mase.model.backbone import Backbone
-from mase.model.batch import Batch
+from mase.model.batch import Batch, Part
 from mase.model.heads import Head
 from mase.model.mase import MaseModel
-from mase.model.task_model import Extra, MaseOutput, TaskModel, task_head
+from mase.model.task_model import Extra, MaseOutput, Split, TaskModel, task_head
 from mase.params import Params, TaskParams
 
 if TYPE_CHECKING:
-    from mase.model.inputs import Inputs
     from mase.model.preparation import Aligned, Fitted, Tables
 
 REGIONS = "regions"
@@ -43,16 +41,12 @@ RECENT = 0.02  # weight of a batch in the running mean of questions, whose featu
 
 
 @dataclass(frozen=True)
-class RegionBatch:
+class RegionBatch(Part):
     """The regions of a batch's images, K of the image with most; `mask` is False where there is none."""
 
     features: Float[Tensor, "B K R"]
     boxes: Float[Tensor, "B K 4"]
     mask: Bool[Tensor, "B K"]
-
-    def to(self, device: torch.device) -> "RegionBatch":
-        """Return the batch on a device."""
-        return RegionBatch(self.features.to(device), self.boxes.to(device), self.mask.to(device))
 
 
 class RegionInput:
@@ -152,16 +146,9 @@ class Answering(TaskModel):
         return {REGIONS: RegionInput(store, rows.groups)}
 
     @classmethod
-    def targets(
-        cls,
-        params: Params,
-        rows: Rows,
-        inputs: "Inputs",
-        fitted: "Fitted",
-        tokenizer: PreTrainedTokenizerBase | None,
-    ) -> Tensor:
+    def targets(cls, params: Params, split: Split) -> Tensor:
         """Return the class of every person's answer, (n, K)."""
-        return answer_ids(rows.references or (), fitted.labels)
+        return answer_ids(split.rows.references or (), split.fitted.labels)
 
     def predicted(self, batch: Batch) -> dict[str, Tensor]:
         """Return the class of the best `answer` and the `confidence` in it, in [0, 1]."""

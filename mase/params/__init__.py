@@ -4,7 +4,10 @@ Below this room nothing reads YAML or dictionaries: functions take these models 
 values.
 """
 
+from mase.params.base import Frozen, Positive, Share
 from mase.params.baselines import IaceParams, PromptParams, PromptTemplate, RetrievalParams, VawiParams
+from mase.params.data import DataParams
+from mase.params.encoders import BackboneParams, TowerParams
 from mase.params.files import (
     available,
     load_params,
@@ -18,7 +21,6 @@ from mase.params.files import (
 )
 from mase.params.models import (
     AllocationParams,
-    BackboneParams,
     ContrastiveParams,
     FusionParams,
     GenerationParams,
@@ -27,19 +29,9 @@ from mase.params.models import (
     Params,
     ParserName,
     ProxyParams,
-    TowerParams,
     TrainingParams,
 )
-from mase.params.task import (
-    DataParams,
-    FileColumns,
-    FileSource,
-    Frozen,
-    HubSource,
-    Positive,
-    Share,
-    TaskParams,
-)
+from mase.params.task import FileColumns, FileSource, HubSource, TaskParams
 
 __all__ = [
     "AllocationParams",

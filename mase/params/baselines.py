@@ -2,27 +2,24 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from mase.params.base import Frozen, Name, Positive, Share
 from mase.params.task import MASK
 
 FIRST, SECOND, LABEL = "{a}", "{b}", "{label}"  # markers of a prompt: the row's texts, a label's words
 
-Words = Annotated[str, Field(min_length=1)]
 
-
-class PromptTemplate(BaseModel):
+class PromptTemplate(Frozen):
     """A row rewritten so that a pre-trained head can answer it.
 
     Each segment holds literal text and at most one of the row's texts, so that the row can be read
     back out of it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    first: Words = Field(description="segment A, with {a} or {b} for a text of the row")
-    second: Words | None = Field(default=None, description="segment B")
-    words: tuple[Words, ...] = Field(
+    first: Name = Field(description="segment A, with {a} or {b} for a text of the row")
+    second: Name | None = Field(default=None, description="segment B")
+    words: tuple[Name, ...] = Field(
         description="what stands for each label, in the task's order; of a score, for its lowest and highest"
     )
 
@@ -47,10 +44,8 @@ class PromptTemplate(BaseModel):
         return SECOND in self.first + (self.second or "")
 
 
-class PromptParams(BaseModel):
+class PromptParams(Frozen):
     """The prompts of a task, by the head that answers them (`params/prompts/<task>.yaml`)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     nsp: PromptTemplate | None = Field(default=None, description="for head.kind: nsp; {label} is the blank")
     mlm: PromptTemplate | None = Field(default=None, description="for head.kind: mlm; [MASK] is the blank")
@@ -68,50 +63,44 @@ class PromptParams(BaseModel):
         return {"nsp": self.nsp, "mlm": self.mlm}.get(kind)
 
 
-class IaceParams(BaseModel):
+class IaceParams(Frozen):
     """The fusion head of iACE, and the features of its images."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     features: str | None = Field(
         default=None,
         description="npz file of image features by sentence (texts, features); null: the image tower's "
         "proxies stand in",
     )
-    hidden: Annotated[int, Field(ge=1)] = Field(default=512, description="width of both layers")
-    dropout: Annotated[float, Field(ge=0, le=1)] = 0.1
+    hidden: Positive = Field(default=512, description="width of both layers")
+    dropout: Share = 0.1
     tanh: bool = Field(default=True, description="squash the fusion head's logits, as the released code does")
     alternate: Literal["epochs", "never"] = Field(
         default="epochs", description="epochs: even ones train the fusion head, odd ones the language model"
     )
 
 
-class VawiParams(BaseModel):
+class VawiParams(Frozen):
     """VAWI: which words are looked up, and what trains."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     selector: Literal["syntax", "attention", "learned"] = Field(
         default="syntax",
         description="syntax: nouns and adjectives; attention: of the image tower's end of text; learned: by "
         "the backbone's token states",
     )
-    words: Annotated[int, Field(ge=1)] = Field(default=8, description="k, the most words of a text")
+    words: Positive = Field(default=8, description="k, the most words of a text")
     train: Literal["all", "reformulation"] = Field(
         default="all", description="reformulation: the language model is frozen"
     )
     temperature: Annotated[float, Field(gt=0)] = Field(default=1.0, description="of the learned selector")
 
 
-class RetrievalParams(BaseModel):
+class RetrievalParams(Frozen):
     """Nearest images of a text (`TowerParams.format: retrieval`)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     images: str = Field(
         description="folder of image files, or NAME.npy of their features with NAME.names.txt beside it"
     )
-    neighbours: Annotated[int, Field(ge=1)] = Field(default=5, description="k, whose mean is the proxy")
+    neighbours: Positive = Field(default=5, description="k, whose mean is the proxy")
     search: Literal["exact", "approximate"] = Field(
         default="exact", description="approximate needs the package faiss-cpu"
     )

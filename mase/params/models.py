@@ -1,6 +1,6 @@
 """Typed params: the fields of a run, with bounds, defaults and what they mean.
 
-Each default is written here and nowhere else. Models are frozen and closed to unknown
+Each default is written in this folder and nowhere else. Models are frozen and closed to unknown
 keys.
 """
 
@@ -9,104 +9,15 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from mase.modalities import MODALITIES, Modality
-from mase.params.baselines import IaceParams, PromptParams, RetrievalParams, VawiParams
-from mase.params.streams import ConceptbertParams, VilbertParams, ZeroShotParams, check_streams
-from mase.params.task import DataParams, Frozen, Positive, Share, TaskParams
+from mase.params.base import Frozen, Positive, Share
+from mase.params.baselines import IaceParams, PromptParams, VawiParams
+from mase.params.combinations import check_combination
+from mase.params.data import DataParams
+from mase.params.encoders import BackboneParams, TowerParams
+from mase.params.streams import ConceptbertParams, VilbertParams, ZeroShotParams
+from mase.params.task import TaskParams
 
 ParserName = Literal["rules", "learned", "factual-t5"]
-PROMPTED = ("classification", "regression")  # families that a prompt can be answered for
-MIXED = ("classification", "regression", "multiple_choice")  # families with a mixture of predictions
-
-
-class BackboneParams(Frozen):
-    """The pre-trained language model."""
-
-    name: str
-    source: Literal["package", "hub", "path", "random"]
-    ref: str = Field(description="package name, hub id, folder, or model type for random")
-    revision: str | None = None
-    pooling: Literal["first", "last", "mean"]
-    max_length: Positive = 128
-    freeze_layers: int = Field(
-        default=0, ge=0, description="embeddings and this many lower layers are frozen and cached"
-    )
-    random_config: dict[str, int] = Field(
-        default={}, description="source: random only, fields of the model's config"
-    )
-    adapter: Literal["none", "lora", "prompt"] = Field(
-        default="none", description="lora, prompt: the model's own weights are frozen, the adapter trains"
-    )
-    lora_rank: Positive = 8
-    lora_alpha: Positive = Field(default=16, description="the update is scaled by alpha / rank")
-    lora_dropout: Share = 0.1
-    prompt_tokens: Positive = Field(default=20, description="soft tokens before the row, beside max_length")
-    layout: Literal["huggingface", "voken"] = Field(
-        default="huggingface",
-        description="source: path only; voken: a checkpoint as vokenization released it, whose parts that a "
-        "backbone does without are named, and anything else refused",
-    )
-    tokenizer: str | None = Field(
-        default=None, description="folder or hub id of the tokenizer, where the checkpoint has none"
-    )
-
-    @model_validator(mode="after")
-    def _adapter_consistent(self) -> "BackboneParams":
-        for name in ("lora_rank", "lora_alpha", "lora_dropout", "prompt_tokens"):
-            adapter = name.split("_")[0]
-            if self.adapter != adapter and getattr(self, name) != type(self).model_fields[name].default:
-                raise ValueError(f"{name} is set, but adapter is {self.adapter}; set adapter to {adapter}")
-        if self.layout != "huggingface" and self.source != "path":
-            raise ValueError(
-                f"layout: {self.layout} is of a folder; set source to path and ref to the folder"
-            )
-        if self.adapter == "prompt" and self.freeze_layers:
-            raise ValueError(
-                "adapter: prompt changes what the lowest layer sees, so no layer's output can be kept; "
-                "set freeze_layers to 0"
-            )
-        return self
-
-
-class TowerParams(Frozen):
-    """A frozen text tower."""
-
-    name: str
-    modality: Modality
-    format: Literal[
-        "open_clip",
-        "openai",
-        "huggingface",
-        "audioclip",
-        "clipvip",
-        "clap",
-        "xclip",
-        "random",
-        "sentence_encoder",
-        "vectors",
-        "retrieval",
-    ]
-    ref: str = Field(description="checkpoint file, open_clip model, or a seed's name for random")
-    pretrained: str | None = Field(default=None, description="open_clip only: pretrained tag")
-    revision: str | None = Field(default=None, description="of a hub model: commit, tag or branch")
-    width: Positive = 512
-    layers: Positive = 12
-    heads: Positive = 8
-    output_width: Positive = 512
-    context_length: Positive = 77
-    vocabulary: Positive = 49408
-    activation: Literal["quick_gelu", "gelu"] = "quick_gelu"
-    entity_prompt: str = Field(default="{}", description="template of an entity phrase")
-    stand_in: bool = Field(
-        default=False, description="true for the embedded towers: say so beside every table"
-    )
-    note: str = ""
-    retrieval: RetrievalParams | None = Field(default=None, description="format: retrieval only")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "TowerParams":
-        if (self.format == "retrieval") != (self.retrieval is not None):
-            raise ValueError("format: retrieval and the block retrieval (images) go together")
-        return self
 
 
 class ProxyParams(Frozen):
@@ -262,93 +173,8 @@ class Params(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Params":
-        order = [m for m in MODALITIES if m in self.modalities]
-        if list(self.modalities) != order:
-            raise ValueError(
-                f"modalities must be a subset of {list(MODALITIES)} in that order, without repeats"
-            )
-        if not self.modalities:
-            raise ValueError("modalities is empty")
-        if self.method in ("mase", "mpb") and "text" not in self.modalities:
-            raise ValueError(f"method {self.method} needs the text modality")
-        if self.method == "mc_ptm" and (len(self.modalities) != 1 or "text" in self.modalities):
-            raise ValueError("method mc_ptm takes exactly one proxy modality")
-        check_streams(self)
-        if self.method in ("iace", "vawi") and self.modalities != ("text", "image"):
-            raise ValueError(f"method {self.method} takes the modalities text and image")
-        if self.method == "vawi":
-            self._check_vawi()
-        if self.head.kind != "linear":
-            self._check_prompt()
-        missing = [m for m in self.modalities if m != "text" and m not in self.towers]
-        if missing:
-            raise ValueError(f"no tower for {missing}; add towers.{missing[0]}")
-        if self.allocation.floor * len(self.modalities) > 1:
-            raise ValueError(
-                f"allocation.floor is {self.allocation.floor}, but {len(self.modalities)} modalities "
-                f"cannot all have more than 1/{len(self.modalities)}"
-            )
-        if self.allocation.head == "probe" and self.task.family not in ("classification", "regression"):
-            raise ValueError(
-                f"allocation.head: probe has no class to learn in a {self.task.family} task; use shared"
-            )
-        if self.m_objective == "mixture" and self.task.family not in MIXED:
-            raise ValueError(f"m_objective: mixture is for {', '.join(MIXED)}, not for {self.task.family}")
-        if self.proxies.alignment and (self.graph is None or self.graph.entity_proxy == "sentence"):
-            raise ValueError(
-                "proxies.alignment compares entities, so it needs a graph with entity_proxy phrase or both"
-            )
-        if self.m_objective == "mixture" and (self.fusion.proxy_gate, self.fusion.rescale) != (
-            "none",
-            "none",
-        ):
-            raise ValueError(
-                "m_objective: mixture has no weighted sum; set fusion.proxy_gate and fusion.rescale to none"
-            )
-        if self.task.family == "cloze" and (self.data.evaluate_on != "dev" or self.data.folds is not None):
-            raise ValueError(
-                f"task {self.task.name} learns from texts and is scored on its probe; set data.evaluate_on "
-                "to dev and data.folds to null, or take the supervised task"
-            )
-        files = self.task.files
-        if self.data.source == "files" and not self.data.dir and not (files is not None and files.located):
-            raise ValueError("data.source is files, but data.dir is not set; pass --data-dir")
-        if getattr(self.task, self.data.source) is None:
-            raise ValueError(f"task {self.task.name} has no {self.data.source} source; see data.source")
+        check_combination(self)
         return self
-
-    def _check_vawi(self) -> None:
-        """Refuse what cannot be combined with vectors among the backbone's input embeddings."""
-        if self.backbone.freeze_layers:
-            raise ValueError(
-                "method vawi changes what the lowest layer sees, so no layer's output can be kept; "
-                "set backbone.freeze_layers to 0"
-            )
-        if self.backbone.adapter == "prompt":
-            raise ValueError("method vawi has vectors of its own; set backbone.adapter to none or lora")
-        if self.vawi.train == "reformulation" and self.backbone.adapter != "none":
-            raise ValueError(
-                "vawi.train: reformulation freezes the language model; set backbone.adapter to none"
-            )
-
-    def _check_prompt(self) -> None:
-        """Refuse what a pre-trained head does not go with, and a prompt of another number of labels."""
-        kind, task = self.head.kind, self.task
-        template = None if self.prompt is None else self.prompt.of(kind)
-        if self.method not in ("mase", "mpb"):
-            raise ValueError(f"head.kind: {kind} is for methods mase and mpb, not for {self.method}")
-        if self.m_objective == "mixture" or self.allocation.head == "probe":
-            raise ValueError(f"head.kind: {kind} goes with m_objective: fused and allocation.head: shared")
-        if self.head.hidden or self.head.match_parameters_of is not None:
-            raise ValueError(f"head.kind: {kind} is the backbone's own head; head.hidden does not apply")
-        if template is None or task.family not in PROMPTED:
-            return  # `mase.methods.model_class` refuses it, as it does methods that cannot do a family
-        labels = len(task.labels) if task.family == "classification" else 2
-        if len(template.words) != labels:
-            what = f"{labels} labels" if task.family == "classification" else "a lowest and a highest score"
-            raise ValueError(f"prompt.{kind}.words are {len(template.words)}, but the task has {what}")
-        if task.family == "regression" and task.label_range is None:
-            raise ValueError(f"head.kind: {kind} needs task.label_range, the scores that the words stand for")
 
     @property
     def second_texts(self) -> int:

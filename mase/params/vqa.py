@@ -2,15 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from mase.params.base import Frozen, Name, Positive
 
 
-class VqaParams(BaseModel):
+class VqaParams(Frozen):
     """Which answers are classes, and where the regions of the images are."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    answers_at_least: Annotated[int, Field(ge=1)] = Field(
+    answers_at_least: Positive = Field(
         default=3,
         description="an answer is a class if it is the most frequent one of so many training questions",
     )
@@ -22,14 +22,12 @@ class VqaParams(BaseModel):
         description="official: train on train, score on val; minval, contaminated: as ViLBERT and "
         "ConceptBert were trained, with a warning (mase.data.vqa_splits)",
     )
-    minval: Annotated[int, Field(ge=1)] = Field(
+    minval: Positive = Field(
         default=3000, description="last questions of val that minval and contaminated do not train on"
     )
-    regions: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+    regions: tuple[Name, ...] = Field(
         default=(),
         description="files of region features (npz, h5, parquet; see mase.data.region_files) below the "
         "folder of the task's files, or absolute; several are joined. None: question-only",
     )
-    region_width: Annotated[int, Field(ge=1)] = Field(
-        default=2048, description="numbers of a region's feature"
-    )
+    region_width: Positive = Field(default=2048, description="numbers of a region's feature")

@@ -6,7 +6,7 @@ from mase.errors import MissingWeightsError, ParamsError
 from mase.params import TowerParams, available, read_named, read_yaml, validate
 from mase.proxies.clap_text import ClapTextTower
 from mase.proxies.clip_text import ClipTextTower, random_weights
-from mase.proxies.formats.checkpoint import WEIGHT_FILES, kept_ids, read_tensors, weights_file
+from mase.proxies.formats.checkpoint import WEIGHT_FILES, kept_ids, weights_file
 from mase.proxies.formats.huggingface import check_config
 from mase.proxies.formats.key_map import text_weights
 from mase.proxies.formats.recognition import FORMATS, described
@@ -17,6 +17,7 @@ from mase.proxies.sentence_encoder import SentenceEncoderTower
 from mase.proxies.tokenizer import BYTES, FULL_VOCABULARY, lowest_ids
 from mase.proxies.tower import LimitedTower, Tower
 from mase.proxies.vectors import VectorTable
+from mase.tensor_files import read_tensors
 
 CHECKPOINT_SUFFIXES = {Path(name).suffix for name in WEIGHT_FILES} | {".pt", ".pth"}
 

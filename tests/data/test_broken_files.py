@@ -9,22 +9,7 @@ from pyarrow import parquet
 
 from mase.data.files import read_split
 from mase.errors import DataError
-from mase.params import TaskParams, validate
-from mase.params.task import beside
-
-
-def own_task(folder: Path, train: str, **changes: Any) -> TaskParams:
-    content = {
-        "name": "reviews",
-        "title": "Reviews",
-        "family": "classification",
-        "labels": ["bad", "good"],
-        "metrics": ["accuracy"],
-        "main_metric": "accuracy",
-        "files": {"train": train, "columns": {"text_a": "review", "label": "stars"}},
-        **changes,
-    }
-    return validate(TaskParams, beside(content, folder / "reviews.yaml"), "reviews.yaml")
+from tests.data.toy import own_task
 
 
 def refusal(folder: Path, name: str, content: str | bytes) -> str:
@@ -171,6 +156,6 @@ def test_a_parquet_file_without_rows_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("score", ["9", "3,5", "ten", ""])
 def test_a_bad_number_is_refused_with_its_line(tmp_path: Path, score: str) -> None:
     (tmp_path / "a.csv").write_text(f'review,stars\nx,1.5\ny,"{score}"\n')
-    task = own_task(tmp_path, "a.csv", family="regression", labels=[], label_range=(0, 5))
+    task = own_task(tmp_path, "a.csv", task={"family": "regression", "labels": [], "label_range": (0, 5)})
     with pytest.raises(DataError, match=r"a\.csv:3: score .*; correct column 'stars' or delete the line"):
         read_split(task, None, "train")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mase.data.files import decode, find_file, read_file, read_split
 from mase.errors import DataError
 from mase.params import FileColumns, FileSource, TaskParams
+from tests.data.toy import content
 
 COLUMNS = FileColumns(text_a="first", text_b="second", label="label")
 HEADER = "id\tfirst\tsecond\tlabel\n"
@@ -17,16 +18,8 @@ GOOD = "7\tone\ttwo\tno\n8\tthree\tfour\tyes\n"
 
 
 def pair_task(**changes: object) -> TaskParams:
-    content = {
-        "name": "pair",
-        "title": "Pair",
-        "family": "classification",
-        "labels": ["no", "yes"],
-        "metrics": ["accuracy"],
-        "main_metric": "accuracy",
-        "files": {"folder": "Pair", "train": "train.tsv", "dev": "dev.tsv", "columns": COLUMNS.model_dump()},
-    }
-    return TaskParams.model_validate({**content, **changes})
+    files = {"folder": "Pair", "train": "train.tsv", "dev": "dev.tsv", "columns": COLUMNS.model_dump()}
+    return TaskParams.model_validate(content("pair", ("no", "yes"), **{"files": files, **changes}))
 
 
 SCORES = pair_task(

@@ -8,23 +8,15 @@ import pytest
 from mase.data import Rows, TaskData, prepare
 from mase.errors import DataError
 from mase.params import DataParams, TaskParams
+from tests.data.toy import content
 
 FOLDS = 4
 LABELS = ("red", "green")
 
 
 def task_of(*, dev: str | None) -> TaskParams:
-    return TaskParams.model_validate(
-        {
-            "name": "toy",
-            "title": "Toy",
-            "family": "classification",
-            "labels": LABELS,
-            "metrics": ["accuracy"],
-            "main_metric": "accuracy",
-            "files": {"train": "train.csv", "dev": dev, "columns": {"text_a": "text", "label": "label"}},
-        }
-    )
+    files = {"train": "train.csv", "dev": dev, "columns": {"text_a": "text", "label": "label"}}
+    return TaskParams.model_validate(content("toy", LABELS, files=files))
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Low resource: which rows a fraction keeps, and that nobody else's rows have changed."""
 
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,39 +9,20 @@ from pydantic import ValidationError
 
 from mase.data import Rows, TaskData, prepare
 from mase.params import DataParams, TaskParams, read_named, validate
-
-TASK = TaskParams.model_validate(
-    {
-        "name": "toy",
-        "title": "Toy",
-        "family": "classification",
-        "labels": ["no", "yes"],
-        "metrics": ["accuracy"],
-        "main_metric": "accuracy",
-        "files": {
-            "folder": "Toy",
-            "train": "train.tsv",
-            "dev": "dev.tsv",
-            "columns": {"text_a": "text", "label": "label"},
-        },
-    }
-)
+from tests.data import toy
+from tests.data.toy import write
 
 
 @pytest.fixture(scope="module")
-def folder() -> Any:
-    """Write a training file of 1,000 rows, one in four of them "yes", and a development file of 80."""
-    with tempfile.TemporaryDirectory() as name:
-        (Path(name) / "Toy").mkdir()
-        for part, count in (("train", 1000), ("dev", 80)):
-            lines = [f"{part} {i}\t{'yes' if i % 4 == 0 else 'no'}" for i in range(count)]
-            (Path(name) / "Toy" / f"{part}.tsv").write_text("\n".join(["text\tlabel", *lines]) + "\n")
-        yield Path(name)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("low-resource")
+    write(root, "train", 1000)
+    write(root, "dev", 80)
+    return root
 
 
-def run(folder: Path, **changes: Any) -> TaskData:
-    content = {"source": "files", "dir": str(folder), "slice_min": 5, **changes}
-    return prepare(TASK, DataParams.model_validate(content))
+def run(folder: Path, **changes: object) -> TaskData:
+    return toy.run(folder, **{"slice_min": 5, **changes})
 
 
 def kept(prepared: TaskData) -> set[str]:

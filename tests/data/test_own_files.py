@@ -14,25 +14,13 @@ from mase.data.files import find_file, read_split
 from mase.errors import DataError, ParamsError
 from mase.params import DataParams, FileSource, TaskParams, validate
 from mase.params.task import beside
+from tests.data.toy import own_task
 
 RECORDS = [
     {"review": "one, and\nmore", "stars": "bad"},
     {"review": 'say "x"', "stars": "good"},
     {"review": "caf\u00e9 \u2028 here", "stars": "good"},
 ]
-
-
-def own_task(folder: Path, train: str, /, **files: Any) -> TaskParams:
-    content = {
-        "name": "reviews",
-        "title": "Reviews",
-        "family": "classification",
-        "labels": ["bad", "good"],
-        "metrics": ["accuracy"],
-        "main_metric": "accuracy",
-        "files": {"train": train, "columns": {"text_a": "review", "label": "stars"}, **files},
-    }
-    return validate(TaskParams, beside(content, folder / "reviews.yaml"), "reviews.yaml")
 
 
 def as_csv(records: list[dict[str, Any]]) -> str:

@@ -4,35 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from mase.data import Rows, TaskData, prepare
+from mase.data import Rows, prepare
 from mase.data.prepare import slice_size
 from mase.data.rows import together
 from mase.errors import DataError, ParamsError
-from mase.params import DataParams, TaskParams
-
-TASK = TaskParams.model_validate(
-    {
-        "name": "toy",
-        "title": "Toy",
-        "family": "classification",
-        "labels": ["no", "yes"],
-        "metrics": ["accuracy"],
-        "main_metric": "accuracy",
-        "files": {
-            "folder": "Toy",
-            "train": "train.tsv",
-            "dev": "dev.tsv",
-            "columns": {"text_a": "text", "label": "label"},
-        },
-    }
-)
-
-
-def write(folder: Path, name: str, count: int, *, step: int = 1) -> None:
-    (folder / "Toy").mkdir(exist_ok=True)
-    numbers = range(count)[::step]
-    lines = [f"{name} {i}\t{'yes' if i % 4 == 0 else 'no'}" for i in numbers]
-    (folder / "Toy" / f"{name}.tsv").write_text("\n".join(["text\tlabel", *lines]) + "\n")
+from mase.params import DataParams
+from tests.data.toy import TASK, run, write
 
 
 @pytest.fixture
@@ -40,10 +17,6 @@ def folder(tmp_path: Path) -> Path:
     write(tmp_path, "train", 1000)
     write(tmp_path, "dev", 80)
     return tmp_path
-
-
-def run(folder: Path, **changes: object) -> TaskData:
-    return prepare(TASK, DataParams.model_validate({"source": "files", "dir": str(folder), **changes}))
 
 
 def texts(rows: Rows) -> set[str]:

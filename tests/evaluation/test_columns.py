@@ -153,7 +153,12 @@ def test_a_metric_that_was_not_computed_and_missing_data_say_why(
     )
     assert "| not computed |" in to_markdown(built(study, table))
     monkeypatch.setitem(REGISTRY, ("classification", "java"), replace(absent, unavailable=lambda: None))
-    assert built(study, table).cells["Text", "looks:java"].reason.startswith("not computed when")
+    found = built(study, table)
+    lacking = ", ".join(unit.digest[:8] for unit in study.cells[0].units)
+    assert found.cells["Text", "looks:java"].reason == (
+        f"not computed (its program was missing when scored; delete units {lacking} and run again)"
+    )
+    assert f"delete units {lacking} and run again)." in " ".join(notes(found))
 
 
 def test_several_columns_of_the_predictions_make_one_metric(

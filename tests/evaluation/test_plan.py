@@ -166,6 +166,38 @@ def test_a_row_that_needs_a_backbone_is_planned_with_it_alone() -> None:
         assert bool(next(c for c in cells if c.row == "MASE + prompt learning").units) == possible
 
 
+@pytest.mark.usefixtures("mase_home")
+def test_a_row_whose_tower_is_a_file_that_is_not_there_says_so_and_leaves_the_others() -> None:
+    table = load_table("gain").model_copy(update={"columns": ("looks",), "overrides": ()})
+    found = {cell.row: cell for cell in with_data(plan(table, profile="smoke", seeds=[0]))}
+    lost = found.pop("Text encoder, matched")
+    assert not lost.units and all(cell.units and not cell.reason for cell in found.values())
+    (said,) = lacking([lost])
+    assert said.startswith("tower matched-image: checkpoint 'matched-image.safetensors' is not there.")
+
+
+@pytest.mark.parametrize(
+    ("settings", "missing"),
+    [
+        ({"format": "huggingface", "ref": "nowhere.safetensors"}, True),
+        ({"format": "clipvip", "ref": "nowhere.pt"}, True),
+        ({"format": "vectors", "ref": "nowhere"}, True),
+        ({"format": "huggingface", "ref": "nobody/nothing"}, False),
+        ({"format": "open_clip", "ref": "ViT-B-32", "pretrained": "openai"}, False),
+        ({"format": "random", "ref": "any"}, False),
+    ],
+)
+@pytest.mark.usefixtures("mase_home")
+def test_only_a_tower_that_nothing_could_fetch_is_missing(settings: dict[str, str], missing: bool) -> None:
+    changed = [f"towers.image.{key}={value}" for key, value in settings.items()]
+    table = TableParams.model_validate({
+        **load_table("demo").model_dump(), "columns": ("looks",), "overrides": changed, "averages": None,
+    })  # fmt: skip
+    cells = with_data(plan(table, profile="smoke", seeds=[0]))
+    full = next(cell for cell in cells if cell.row == table.primary)
+    assert bool(full.units) != missing and ("is not there" in full.reason) == missing
+
+
 def test_a_row_whose_checkpoint_is_not_there_says_so_and_leaves_the_others(shared_data: Path) -> None:
     cells = plan(
         load_table("1"), profile="local", seeds=[0], tasks=["mrpc"], overrides=[f"data.dir={shared_data}"]

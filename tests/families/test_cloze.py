@@ -13,7 +13,7 @@ from mase.data import Rows
 from mase.em.estep import answers
 from mase.errors import ParamsError
 from mase.evaluation.metrics import score
-from mase.families import family_of
+from mase.families import Answered, family_of
 from mase.families.cloze import IGNORED
 from mase.model import hidden_words
 from mase.params import Params, load_params
@@ -171,14 +171,14 @@ def test_the_frame_by_hand(task: Path) -> None:
         [-1, -2, -3, nan], [nan, nan, nan, -4.0],
         [-3, -2, -1, nan], [nan, nan, nan, -4.0],
     )  # fmt: skip
-    frame = family_of(params.task).frame(params.task, rows, rows, {"scores": told}, None)
+    frame = family_of(params.task).frame(params.task, Answered(rows, rows, {"scores": told}))
     assert frame.prediction.tolist() == [0, 0] and frame.label.tolist() == [3, 0]
     assert frame.template_1.tolist() == [3, 0] and frame.template_2.tolist() == [0, 2]
     assert frame.correct.tolist() == [0.5, 0.5] and frame.hits.tolist() == [1, 1]
     assert frame.ensemble.tolist() == [0.0, 1.0]  # of equal averages the first label counts
     told[0] = np.nan
     with pytest.raises(ParamsError, match="max_length"):
-        family_of(params.task).frame(params.task, rows, rows, {"scores": told}, None)
+        family_of(params.task).frame(params.task, Answered(rows, rows, {"scores": told}))
 
 
 def test_information_is_over_the_training_words_frequency(task: Path) -> None:

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from mase.data import Rows
 from mase.evaluation.metrics import best_constant, metric_named
-from mase.families import family_of
+from mase.families import Answered, family_of
 from mase.families.generation import PADDED, Generation
 from mase.model.backbone import load_tokenizer
 from mase.params import Params, load_params
@@ -74,7 +74,7 @@ def test_the_frame_says_the_sentences_their_scores_and_those_of_copying(params: 
     tokenizer = load_tokenizer(params.backbone)
     found = rows((("a dog runs .", "dogs run"), ("the cat is asleep .",)))
     predicted = {"tokens": tokens(params, "a dog runs.", "a cat sleeps on it.")}
-    frame = FAMILY.frame(params.task, found, found, predicted, tokenizer)
+    frame = FAMILY.frame(params.task, Answered(found, found, predicted, tokenizer))
     assert frame["prediction"].tolist() == ["a dog runs.", "a cat sleeps on it."]
     assert frame["id"].tolist() == ["a", "b"] and frame["label"].tolist() == [0, 0]
     assert frame["coverage"].tolist() == pytest.approx([1.0, 2 / 3])
@@ -88,7 +88,7 @@ def test_the_frame_says_the_sentences_their_scores_and_those_of_copying(params: 
 def test_new_texts_have_sentences_and_no_scores(params: Params) -> None:
     tokenizer = load_tokenizer(params.backbone)
     predicted = {"tokens": tokens(params, "a dog runs.", "")}
-    frame = FAMILY.frame(params.task, rows(None), rows(None), predicted, tokenizer)
+    frame = FAMILY.frame(params.task, Answered(rows(None), rows(None), predicted, tokenizer))
     assert list(frame) == ["id", "label", "prediction"]
     assert frame["prediction"].tolist() == ["a dog runs.", ""]
 

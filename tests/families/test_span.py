@@ -11,12 +11,13 @@ import torch
 from mase.data import Rows
 from mase.data.files import read_file
 from mase.evaluation.metrics import score
-from mase.families import FAMILIES, Span
+from mase.families import FAMILIES, Answered, Span
 from mase.families.span import log_constant
 from mase.model.backbone import load_tokenizer
 from mase.model.heads import Head
 from mase.model.inputs import Inputs
 from mase.model.span import SpanModel
+from mase.model.task_model import Split
 from mase.model.tokens import tokenise
 from mase.model.windows import windows
 from mase.params import HeadParams, Params, load_params
@@ -91,7 +92,7 @@ PREDICTED = {
 
 
 def frame_of(rows: Rows, seen: Rows, predicted: dict[str, np.ndarray]) -> pd.DataFrame:
-    return SPAN.frame(params_of(Path("unread")).task, rows, seen, predicted, None)
+    return SPAN.frame(params_of(Path("unread")).task, Answered(rows, seen, predicted))
 
 
 def test_the_best_span_of_any_window_meets_the_lowest_no_answer_of_all() -> None:
@@ -128,7 +129,7 @@ def test_predictions_from_the_labels_of_real_windows_are_exactly_right(shared_da
     tokenizer = load_tokenizer(params.backbone)
     seen = windows(rows, tokenizer, params.backbone.max_length, params.task.doc_stride)
     tokens = tokenise(tokenizer, seen, params.backbone.max_length)
-    targets = SpanModel.targets(params, seen, Inputs(seen, tokens, {}), None, tokenizer).numpy()  # type: ignore[arg-type]
+    targets = SpanModel.targets(params, Split(seen, Inputs(seen, tokens, {}), None, tokenizer)).numpy()  # type: ignore[arg-type]
     first, last = tokens.pointer[:-1] + targets[:, 0], tokens.pointer[:-1] + targets[:, 1]
     found = targets[:, 0] > 0
     predicted = {
@@ -137,6 +138,6 @@ def test_predictions_from_the_labels_of_real_windows_are_exactly_right(shared_da
         "score": np.where(found, 1.0, -1.0),
         "null": np.where(found, -1.0, 0.0),
     }
-    frame = SPAN.frame(params.task, rows, seen, predicted, tokenizer)
+    frame = SPAN.frame(params.task, Answered(rows, seen, predicted, tokenizer))
     assert frame["exact"].tolist() == [1.0] * 962
     assert score(params.task, frame)["has_answer_f1"] == 1.0

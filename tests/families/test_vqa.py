@@ -15,7 +15,7 @@ from mase.errors import DataError, TrainingError
 from mase.evaluation.metrics import score
 from mase.evaluation.metrics.scoring import best_constant, metric_named
 from mase.evaluation.metrics.vqa import METRICS, soft_accuracy
-from mase.families import family_of
+from mase.families import Answered, family_of
 from mase.families.vqa import (
     Vocabulary,
     answer_ids,
@@ -201,7 +201,7 @@ def predictions(*answers: int) -> "dict[str, np.ndarray]":
 
 def test_the_frame_holds_answers_official_accuracy_and_what_the_constant_gets() -> None:
     vocabulary, examples = ("yes", "2", "red"), rows()
-    frame = FAMILY.frame(TASK, examples, examples, predictions(0, 1, 1, 2), None, vocabulary)
+    frame = FAMILY.frame(TASK, Answered(examples, examples, predictions(0, 1, 1, 2), labels=vocabulary))
     assert frame["prediction"].tolist() == ["yes", "2", "2", "red"]
     assert frame["label"].tolist() == [0, 0, 1, 2]
     assert frame["vqa_accuracy"].tolist() == [1.0, 0.0, 1.0, 1.0]
@@ -213,10 +213,10 @@ def test_the_frame_holds_answers_official_accuracy_and_what_the_constant_gets() 
         "other": 1.0,
         "constant_predictions": 0.0,
     }
-    unknown = FAMILY.frame(TASK, examples, examples, predictions(0, 0, 0, 0), None, ("yes", "2"))
+    unknown = FAMILY.frame(TASK, Answered(examples, examples, predictions(0, 0, 0, 0), labels=("yes", "2")))
     assert unknown["label"].tolist() == [0, 0, 1, -1]
     fresh = Rows(("0",), ("what?",), None, np.zeros(1, np.int64))
-    assert FAMILY.frame(TASK, fresh, fresh, predictions(2), None, vocabulary).columns.tolist() == [
+    assert FAMILY.frame(TASK, Answered(fresh, fresh, predictions(2), labels=vocabulary)).columns.tolist() == [
         "id",
         "prediction",
         "confidence",
@@ -231,7 +231,7 @@ def test_types_sum_up_to_the_whole_and_have_their_own_constant() -> None:
     assert vocabulary == ("3", "white red", "yes", "2", "no", "red")
     assert vocabulary.by_type == {"yes/no": "yes", "number": "3", "other": "white red"}  # type: ignore[attr-defined]
     vocabulary, examples = Vocabulary(("yes", "2", "red"), vocabulary.by_type), rows()  # type: ignore[attr-defined]
-    frame = FAMILY.frame(TASK, examples, examples, predictions(0, 1, 0, 2), None, vocabulary)
+    frame = FAMILY.frame(TASK, Answered(examples, examples, predictions(0, 1, 0, 2), labels=vocabulary))
     found = score(TASK, frame)
     shares = {name: frame[name].mean() for name in ("yes_no", "number", "other")}
     assert sum(shares.values()) == 1.0
@@ -260,7 +260,7 @@ def test_resamples_of_every_metric_equal_scoring_the_resample() -> None:
 
 def test_results_are_in_the_official_layout() -> None:
     vocabulary, examples = ("yes", "2", "red"), rows()
-    frame = FAMILY.frame(TASK, examples, examples, predictions(0, 1, 0, 2), None, vocabulary)
+    frame = FAMILY.frame(TASK, Answered(examples, examples, predictions(0, 1, 0, 2), labels=vocabulary))
     (name, text), *others = FAMILY.files(TASK, frame).items()
     assert name == "vqa_results.json" and not others
     assert json.loads(text)[:2] == [

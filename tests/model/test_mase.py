@@ -155,3 +155,18 @@ def test_shuffled_proxies_are_the_same_vectors_in_other_rows():
         mine, theirs = run.evaluation.proxies[m], placebo.evaluation.proxies[m]
         assert not np.array_equal(mine, theirs)
         assert np.allclose(np.sort(mine, axis=0), np.sort(theirs, axis=0), atol=1e-4)
+
+
+def test_every_tensor_of_a_batch_goes_to_the_device() -> None:
+    inner = GraphBatch(
+        *(torch.zeros(2) for _ in range(3)), {"image": torch.zeros(2)}, torch.zeros(2), torch.zeros(2)
+    )
+    batch = Batch(torch.zeros(2), None, None, None, {"audio": torch.zeros(2)}, inner, (("a",),), {"x": inner})
+    there = batch.to(torch.device("meta"))
+    assert there.graph is not None and isinstance(there.extras["x"], GraphBatch)
+    tensors = [there.ids, there.proxies["audio"]]
+    for part in (there.graph, there.extras["x"]):
+        tensors += [part.instance, part.token_node, part.token_position, part.proxies["image"]]
+        tensors += [part.edge_index, part.edge_type]
+    assert [t.device.type for t in tensors if t is not None] == ["meta"] * 14
+    assert (there.mask, there.keys) == (None, (("a",),))

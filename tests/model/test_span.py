@@ -24,6 +24,7 @@ from mase.model.features import unit
 from mase.model.heads import Head
 from mase.model.inference import predict
 from mase.model.span import OUTSIDE, SpanModel, best_spans, part_of
+from mase.model.task_model import Split
 from mase.params import BackboneParams
 from mase.prediction import Predictor
 from mase.proxies import build_tower
@@ -92,7 +93,7 @@ def test_positions_are_the_rows_own_under_every_template_and_padding(
     )
     assert run.evaluation.tokens is not None and run.evaluation.tokens.pad_left == (family == "xlnet")
     rows, inputs = run.seen, run.evaluation
-    targets = SpanModel.targets(run.model.params, rows, inputs, run.fitted, run.tokenizer)  # type: ignore[arg-type]
+    targets = SpanModel.targets(run.model.params, Split(rows, inputs, run.fitted, run.tokenizer))  # type: ignore[arg-type]
     batch = inputs.batch(np.arange(len(rows)))
     where, logits = part_of(batch), logits_of(run, batch)
     assert len(set(inputs.tokens.lengths)) > 3  # type: ignore[union-attr]

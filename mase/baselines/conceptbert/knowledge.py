@@ -11,21 +11,18 @@ from torch import Tensor, nn
 from mase.baselines.vilbert.layers import Layer
 from mase.data.concept_vectors import read_concepts, words_of
 from mase.errors import ParamsError
+from mase.model.batch import Part
 from mase.params.streams import ConceptbertParams
 
 CONCEPTS = "concepts"  # of the part in `Batch.extras`
 
 
 @dataclass(frozen=True)
-class ConceptBatch:
+class ConceptBatch(Part):
     """Vectors of a batch's words, (B, C, d), C of the question with most; `mask` is False where is none."""
 
     vectors: Float[Tensor, "B C d"]
     mask: Bool[Tensor, "B C"]
-
-    def to(self, device: torch.device) -> "ConceptBatch":
-        """Return the batch on a device."""
-        return ConceptBatch(self.vectors.to(device), self.mask.to(device))
 
 
 class ConceptInput:

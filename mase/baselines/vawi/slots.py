@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mase.baselines.vawi.words import last_tokens, prompt_of, selected
 from mase.data import Rows
+from mase.model.batch import Part
 from mase.model.features import unit
 from mase.model.graph_nodes import csr_ranges
 from mase.model.tokens import TokenTable
@@ -23,7 +24,7 @@ NAME = "vawi"  # of the part in `Batch.extras`
 
 
 @dataclass(frozen=True)
-class WordBatch:
+class WordBatch(Part):
     """The words of a batch's text rows; S is the largest number of them in a row.
 
     Attributes:
@@ -42,10 +43,6 @@ class WordBatch:
     def present(self) -> Bool[Tensor, "B S"]:
         """Return where there is a word."""
         return self.sentence >= 0
-
-    def to(self, device: torch.device) -> "WordBatch":
-        """Return the part on a device."""
-        return WordBatch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
 
 
 @dataclass(frozen=True)

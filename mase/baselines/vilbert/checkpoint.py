@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from mase.errors import CheckpointFormatError, MissingWeightsError
 from mase.params.streams import VilbertParams
+from mase.tensor_files import read_tensors
 
 log = logging.getLogger(__name__)
 
@@ -127,13 +128,7 @@ def load_released(model: nn.Module, params: VilbertParams, answers: Sequence[str
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise MissingWeightsError(f"vilbert.checkpoint: {path} is not there")
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as cause:  # the unpickler raises whatever a damaged or hostile file makes it raise
-        raise CheckpointFormatError(f"{path} is not a file of tensors alone: {cause}") from cause
-    if not isinstance(found, dict) or not all(isinstance(tensor, Tensor) for tensor in found.values()):
-        raise CheckpointFormatError(f"{path} is not a state dict: expected tensors by name")
-    return {name.removeprefix("module."): tensor for name, tensor in found.items()}
+    return {name.removeprefix("module."): tensor for name, tensor in read_tensors(path).items()}
 
 
 def _known(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tensor], list[str]]:

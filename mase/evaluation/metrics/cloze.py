@@ -22,7 +22,7 @@ from jaxtyping import Float, Int
 from scipy.special import softmax
 
 from mase.evaluation.metrics.closed_set import closed_set_scores, distribution_spearman
-from mase.evaluation.metrics.means import resampled_mean
+from mase.evaluation.metrics.means import mean_metric, resampled_mean
 from mase.evaluation.metrics.metric import Metric, weighted_sums
 
 MOST_TEMPLATES = 52  # bits of a whole number that a float64 holds exactly
@@ -82,7 +82,9 @@ def _unpacked(columns: Float[np.ndarray, "*S n 2"]) -> Float[np.ndarray, "*S n T
     return (hits[..., None] >> np.arange(templates) & 1).astype(np.float64)
 
 
-def _over_templates(name: str, summary: Callable[[np.ndarray], np.ndarray]) -> Metric:
+def _over_templates(
+    name: str, summary: Callable[[np.ndarray], np.ndarray], *, has_constant: bool = True
+) -> Metric:
     """Return a metric of the templates' accuracies, (..., T) -> (...)."""
 
     def value(labels: np.ndarray, predictions: np.ndarray) -> float:
@@ -92,7 +94,8 @@ def _over_templates(name: str, summary: Callable[[np.ndarray], np.ndarray]) -> M
         sums = [weighted_sums(counts, right) for right in _unpacked(predictions)]  # S of (R, T)
         return summary(np.stack(sums, axis=1) / len(labels))
 
-    return Metric(name, "cloze", value, resampled, columns=("hits", "templates"))
+    columns = ("hits", "templates")
+    return Metric(name, "cloze", value, resampled, columns=columns, has_constant=has_constant)
 
 
 def _spread(accuracies: Float[np.ndarray, "*S T"]) -> Float[np.ndarray, "*S"]:
@@ -104,28 +107,17 @@ def _best(accuracies: Float[np.ndarray, "*S T"]) -> Float[np.ndarray, "*S"]:
     return accuracies.max(axis=-1)
 
 
-def _mean(name: str, column: str) -> Metric:
-    return Metric(
-        name,
-        "cloze",
-        lambda labels, predictions: float(predictions.mean()),
-        lambda labels, predictions, counts: resampled_mean(predictions, counts),
-        lambda labels, predictions: predictions,
-        columns=(column,),
-    )
-
-
 def _any(columns: Float[np.ndarray, "*S n 2"]) -> Float[np.ndarray, "*S n"]:
     return (columns[..., 0] > 0).astype(np.float64)
 
 
 METRICS = (
-    _mean("accuracy", "correct"),
-    _mean("ensemble", "ensemble"),
-    _mean("spearman", "spearman"),
-    _mean("majority", "constant_correct"),
-    _mean("chance", "chance"),
-    _over_templates("template_sd", _spread),
+    mean_metric("accuracy", "cloze", "correct"),
+    mean_metric("ensemble", "cloze", "ensemble"),
+    mean_metric("spearman", "cloze", "spearman"),
+    mean_metric("majority", "cloze", "constant_correct"),
+    mean_metric("chance", "cloze", "chance"),
+    _over_templates("template_sd", _spread, has_constant=False),
     _over_templates("best_template", _best),
     Metric(
         "any_template",

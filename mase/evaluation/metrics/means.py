@@ -4,10 +4,27 @@ Text metrics (spans, answers, sentences) score every example a single time; a re
 weights these numbers. `counts[r, i]` says how often example i occurs in resample r.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 
-from mase.evaluation.metrics.metric import safe_ratio, weighted_sums
+from mase.evaluation.metrics.metric import Metric, safe_ratio, weighted_sums
+
+
+def mean_metric(
+    name: str, family: str, column: str, *, unavailable: Callable[[], str | None] | None = None
+) -> Metric:
+    """Return the metric that is the mean of a column over all examples; the rest as in `Metric`."""
+    return Metric(
+        name,
+        family,
+        lambda labels, scores: float(scores.mean()),
+        lambda labels, scores, counts: resampled_mean(scores, counts),
+        lambda labels, scores: scores,
+        (column,),
+        unavailable,
+    )
 
 
 def resampled_mean(

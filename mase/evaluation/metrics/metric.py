@@ -18,7 +18,7 @@ class Metric:
         name: as written in a task's `metrics`; unique within its family.
         family: the task family that it scores; multiple choice is scored as classification.
         value: labels `(n,)`, predictions `(n,)`, or `(n, k)` where it reads k > 1 columns
-            -> a number, higher is better.
+            -> a number; higher is better, but of a spread.
         resampled: labels `(n,)`, predictions `(S, n)` or `(S, n, k)`, counts `(R, n)` -> `(R, S)`,
             where `counts[r, i]` says how often example i occurs in resample r.
         per_example: labels `(n,)`, predictions `(S, n)` or `(S, n, k)` -> `(S, n)` scores whose mean
@@ -27,6 +27,8 @@ class Metric:
             `constant_<column>` holds what the best constant prediction would have there.
         unavailable: says why the columns may be missing on this machine, for a metric that needs a
             program from elsewhere; None where they must be there.
+        has_constant: false where a constant prediction says nothing about chance, as it gets this metric
+            by construction: never answering is right on every question without an answer.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Metric:
     per_example: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     columns: tuple[str, ...] = ("prediction",)
     unavailable: Callable[[], str | None] | None = None
+    has_constant: bool = True
 
 
 def weighted_sums(

@@ -136,6 +136,8 @@ def score(task: TaskParams, frame: pd.DataFrame) -> dict[str, float]:
 def best_constant(task: TaskParams, frame: pd.DataFrame, metric: Metric) -> np.ndarray | None:
     """Return what the best constant prediction has in a metric's columns, or None if nobody knows.
 
+    None as well where a constant says nothing about chance (`Metric.has_constant`).
+
     Of classification it is the class with the best metric on these labels: for accuracy the majority
     class; for F1 it may be the positive class although that is rarer. Of regression it is the mean
     label, whose correlation counts as 0. Both are chosen on the labels that they are scored on, so
@@ -144,6 +146,8 @@ def best_constant(task: TaskParams, frame: pd.DataFrame, metric: Metric) -> np.n
     where a metric has a constant of its own; a column that does not depend on the prediction has none
     and is taken as it is.
     """
+    if not metric.has_constant:
+        return None
     labels = labels_of(task, frame)
     if _family(task) == "regression":
         return np.full(labels.shape, labels.mean())

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from mase.evaluation.metrics.means import resampled_mean, resampled_ratio
+from mase.evaluation.metrics.means import mean_metric, resampled_ratio
 from mase.evaluation.metrics.metric import ROWS_PER_BLOCK, Metric
 from mase.evaluation.metrics.squad import gains
 
@@ -27,19 +27,7 @@ def _unanswerable(labels: np.ndarray) -> Bool[np.ndarray, "n"]:
     return labels == 0
 
 
-def _mean(name: str, column: str) -> Metric:
-    """Return the mean of a column over all questions."""
-    return Metric(
-        name,
-        "span",
-        lambda _, scores: float(scores.mean()),
-        lambda _, scores, counts: resampled_mean(scores, counts),
-        lambda _, scores: scores,
-        (column,),
-    )
-
-
-def _mean_of(name: str, column: str, members: Members) -> Metric:
+def _mean_of(name: str, column: str, members: Members, *, has_constant: bool = True) -> Metric:
     """Return the mean of a column over some questions; 0 where there are none."""
 
     def value(labels: np.ndarray, scores: Float[np.ndarray, "n"]) -> float:
@@ -50,7 +38,7 @@ def _mean_of(name: str, column: str, members: Members) -> Metric:
     ) -> Float[np.ndarray, "R S"]:
         return resampled_ratio(scores * members(labels), members(labels), counts)
 
-    return Metric(name, "span", value, resampled, columns=(column,))
+    return Metric(name, "span", value, resampled, columns=(column,), has_constant=has_constant)
 
 
 def _best(name: str, column: str) -> Metric:
@@ -84,11 +72,11 @@ def _best_means(
 
 
 METRICS = (
-    _mean("exact", "exact"),
-    _mean("f1", "f1"),
+    mean_metric("exact", "span", "exact"),
+    mean_metric("f1", "span", "f1"),
     _mean_of("has_answer_exact", "exact", _answerable),
     _mean_of("has_answer_f1", "f1", _answerable),
-    _mean_of("no_answer_accuracy", "exact", _unanswerable),
+    _mean_of("no_answer_accuracy", "exact", _unanswerable, has_constant=False),
     _best("best_exact", "raw_exact"),
     _best("best_f1", "raw_f1"),
 )

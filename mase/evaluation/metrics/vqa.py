@@ -27,7 +27,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from mase.evaluation.metrics.means import resampled_mean, resampled_ratio
+from mase.evaluation.metrics.means import mean_metric, resampled_mean, resampled_ratio
 from mase.evaluation.metrics.metric import Metric
 
 ENOUGH = 3
@@ -157,14 +157,6 @@ TYPE_COLUMNS = {"yes/no": "yes_no", "number": "number", "other": "other"}
 """Columns of the predictions that are 1 for questions of an answer type, 0 for others."""
 
 
-def _mean(labels: np.ndarray, accuracy: Float[np.ndarray, "n"]) -> float:
-    return float(accuracy.mean())
-
-
-def _resampled(labels: np.ndarray, accuracy: Float[np.ndarray, "S n"], counts: np.ndarray) -> np.ndarray:
-    return resampled_mean(accuracy, counts)
-
-
 def _mean_of_type(labels: np.ndarray, columns: Float[np.ndarray, "n 2"]) -> float:
     """Return the mean accuracy of the questions of a type; 0 where there are none."""
     members = columns[:, 1].sum()
@@ -178,7 +170,7 @@ def _resampled_of_type(
 
 
 METRICS = (
-    Metric("vqa_accuracy", "vqa", _mean, _resampled, lambda _, accuracy: accuracy, ("vqa_accuracy",)),
+    mean_metric("vqa_accuracy", "vqa", "vqa_accuracy"),
     *(
         Metric(name, "vqa", _mean_of_type, _resampled_of_type, columns=("vqa_accuracy", name))
         for name in TYPE_COLUMNS.values()

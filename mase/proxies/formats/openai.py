@@ -1,7 +1,7 @@
 """OpenAI's CLIP: the state dict of its released models, half precision, no prefix.
 
 The released files themselves are TorchScript archives, which cannot be read as tensors
-only; `mase.proxies.formats.checkpoint` says how to turn one into a state dict. What
+only; `mase.tensor_files` says how to turn one into a state dict. What
 `state_dict()` of such a model gives has three integers beside the weights.
 """
 

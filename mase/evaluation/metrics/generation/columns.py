@@ -15,7 +15,7 @@ from mase.evaluation.metrics.generation.bleu import ORDER, corpus_bleu, resample
 from mase.evaluation.metrics.generation.java import java_metric_reason, meteor, spice
 from mase.evaluation.metrics.generation.scoring import generation_scores
 from mase.evaluation.metrics.generation.tokens import tokenise
-from mase.evaluation.metrics.means import resampled_mean, resampled_ratio
+from mase.evaluation.metrics.means import mean_metric, resampled_mean, resampled_ratio
 from mase.evaluation.metrics.metric import Metric
 
 BLEU_COLUMNS = (
@@ -90,18 +90,6 @@ def _per_pair(name: str) -> Metric:
     return Metric(name, "generation", value, resampled, columns=(f"{name}_sum", PAIRS))
 
 
-def _mean(name: str) -> Metric:
-    return Metric(
-        name,
-        "generation",
-        lambda labels, scores: float(scores.mean()),
-        lambda labels, scores, counts: resampled_mean(scores, counts),
-        lambda labels, scores: scores,
-        columns=(name,),
-        unavailable=partial(java_metric_reason, name) if name == "spice" else None,
-    )
-
-
 def _resampled_meteor(
     labels: np.ndarray, scores: Float[np.ndarray, "S n 2"], counts: UInt8[np.ndarray, "R n"]
 ) -> Float[np.ndarray, "R S"]:
@@ -114,10 +102,10 @@ METRICS: tuple[Metric, ...] = (
     _bleu("bleu_4"),
     _per_pair("rouge_2"),
     _per_pair("rouge_l"),
-    _mean("rouge_l_coco"),
-    _mean("cider"),
-    _mean("coverage"),
-    _mean("spice"),
+    mean_metric("rouge_l_coco", "generation", "rouge_l_coco"),
+    mean_metric("cider", "generation", "cider"),
+    mean_metric("coverage", "generation", "coverage"),
+    mean_metric("spice", "generation", "spice", unavailable=partial(java_metric_reason, "spice")),
     Metric(
         "meteor",
         "generation",

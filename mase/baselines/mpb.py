@@ -7,7 +7,7 @@ backbone trains, the towers are frozen; no EM, no graph, no contrastive loss.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import torch
 from jaxtyping import Float
@@ -39,10 +39,10 @@ class MultimodalProxyBaseline(TaskModel):
         self.register_buffer("allocation", torch.full((len(modalities),), 1.0 / len(modalities)))
 
     @classmethod
-    def build(cls, params: Params, fitted: "Fitted", architecture: Path | None) -> "MultimodalProxyBaseline":
+    def build(cls, params: Params, fitted: "Fitted", architecture: Path | None) -> Self:
         """Return a model with first weights; the head takes the sum of all widths."""
         backbone = Backbone(params.backbone, architecture)
-        width = backbone.width + sum(len(scale.mean) for scale in fitted.sentence.values())
+        width = backbone.width + sum(fitted.widths.values())
         return cls(params.task, backbone, cls.head_of(params, fitted, backbone, width), params.modalities)
 
     @classmethod

@@ -33,7 +33,7 @@ class SpanProxyBaseline(SpanReading, MultimodalProxyBaseline):
     def build(cls, params: Params, fitted: "Fitted", architecture: Path | None) -> "SpanProxyBaseline":
         """Return a model with first weights; the head takes the sum of all widths."""
         backbone = Backbone(params.backbone, architecture)
-        width = backbone.width + sum(len(scale.mean) for scale in fitted.sentence.values())
+        width = backbone.width + sum(fitted.widths.values())
         return cls(params, backbone, cls.head_of(params, fitted, backbone, width), params.modalities)
 
     def forward(self, batch: Batch) -> SpanOutput:

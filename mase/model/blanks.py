@@ -6,12 +6,13 @@ the mean log probability of its tokens, given that all of them are hidden.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
 
@@ -32,7 +33,7 @@ from mase.model.hidden_words import (
 from mase.model.loading import load_tokenizer
 from mase.model.task_model import Extra, MaseOutput, Split, TaskModel
 from mase.model.tokens import TokenTable
-from mase.model.word_head import log_probabilities
+from mase.model.word_head import WordHead, log_probabilities
 from mase.params import Params
 from mase.params.task import MASK
 
@@ -99,10 +100,26 @@ class ClozeOutput(MaseOutput):
 
 
 class FillsBlanks(TaskModel):
-    """Base of the models that fill blanks: what they read of the rows, and how they are judged."""
+    """Base of the models that fill blanks: what they read of the rows, and how they are judged.
+
+    It stands before the class of a method, whose `build` it completes.
+    """
 
     label_ids: Tensor
     label_counts: Tensor
+
+    @classmethod
+    def build(cls, params: Params, fitted: "Fitted", architecture: Path | None) -> Self:
+        """Return the method's model with the labels' tokens."""
+        built = super().build(params, fitted, architecture)  # pyright: ignore[reportAbstractUsage]
+        assert isinstance(built, cls) and isinstance(built.backbone, Backbone)
+        built.add_labels(params, built.backbone)
+        return built
+
+    @classmethod
+    def head_of(cls, params: Params, fitted: "Fitted", backbone: Backbone, width: int) -> nn.Module:
+        """Return the language model's head for hidden words, on features of this width."""
+        return WordHead(width, backbone)
 
     @classmethod
     def rows(cls, params: Params, rows: Rows, tokenizer: PreTrainedTokenizerBase | None) -> Rows:

@@ -8,20 +8,19 @@ Only blanks go through the vocabulary.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from mase.errors import ParamsError
-from mase.model.backbone import Backbone
 from mase.model.batch import Batch
 from mase.model.blanks import BLANKS, BlankBatch, ClozeOutput, FillsBlanks, blanks_of, mean_by_row
 from mase.model.hidden_words import IGNORED
 from mase.model.mase import MaseModel
 from mase.model.task_model import MaseOutput
-from mase.model.word_head import WordHead, log_probabilities
+from mase.model.word_head import log_probabilities
 from mase.params import Params
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ class ClozeModel(FillsBlanks, MaseModel):
     """MASE at the blanks of a text; text alone and the ablations are params of it."""
 
     @classmethod
-    def build(cls, params: Params, fitted: "Fitted", architecture: Path | None) -> "ClozeModel":
+    def build(cls, params: Params, fitted: "Fitted", architecture: Path | None) -> Self:
         """Return a model with first weights, as `MaseModel.build`.
 
         Raises:
@@ -43,15 +42,7 @@ class ClozeModel(FillsBlanks, MaseModel):
                 f"task {params.task.name}: the head is the language model's own, so head.hidden and "
                 "head.match_parameters_of do not apply; take the supervised task for this control"
             )
-        built = super().build(params, fitted, architecture)
-        assert isinstance(built, cls)
-        built.add_labels(params, built.backbone)
-        return built
-
-    @classmethod
-    def head_of(cls, params: Params, fitted: "Fitted", backbone: Backbone, width: int) -> nn.Module:
-        """Return the language model's head for hidden words."""
-        return WordHead(width, backbone)
+        return super().build(params, fitted, architecture)
 
     def forward(self, batch: Batch) -> ClozeOutput:
         """Return the output for a batch; labels are not needed."""
@@ -65,11 +56,8 @@ class ClozeModel(FillsBlanks, MaseModel):
             readout, occupied = self.graph(states, batch.graph)
             post = self.residual(pre, readout[blanks.row], occupied[blanks.row])
         logits = self.head(self.sum(post, self.allocation))
-        by_row = mean_by_row(post, blanks, len(batch))
-        if self.contrastive_head is not None:
-            columns = [self.contrastive_head[m](by_row[:, i]) for i, m in enumerate(self.modalities)]
-            by_row = torch.stack(columns, dim=1)
-        return ClozeOutput(logits, pre, post, by_row, blanks=blanks)
+        compared = self.compared(mean_by_row(post, blanks, len(batch)))
+        return ClozeOutput(logits, pre, post, compared, blanks=blanks)
 
     def answers(self, output: MaseOutput, labels: Int[Tensor, "B P"]) -> tuple[Tensor, Tensor, Tensor]:
         """Return log p of the hidden tokens, (B, P), 0 where there is no blank: fused, and by modality."""

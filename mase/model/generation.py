@@ -5,16 +5,15 @@ no more is said of where the proxies enter. Here h^text is the encoder's token s
 prefix beside them (`mase.model.memory`), L_task is the mean loss per target token, and L_cc compares the
 pooled states with the proxies. p(y | h^m), which the E-step needs, is the decoder on one of them alone: on
 the text without a prefix, or on the slots of one proxy without the text. Knowing nothing of h^m is the same
-decoder on the mean of h^m over training batches (`MeanFeatures`), so what it knows from the target tokens
+decoder on the mean of h^m over training batches (`RunningMean`), so what it knows from the target tokens
 before is credited to no modality: what is measured is I(h^m; y_t | y_<t). The read-out of HGAT enters a
 proxy's h^m as in every task, and is added to each token state for the text, both through their gates.
 `fusion.rescale` has no use here: attention is normalised.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -24,7 +23,6 @@ from torch.nn import functional
 from mase.errors import ParamsError
 from mase.families import family_of
 from mase.families.generation import PADDED
-from mase.modalities import Modality
 from mase.model.backbone import Backbone
 from mase.model.batch import Batch
 from mase.model.beam_search import beam_search
@@ -33,13 +31,12 @@ from mase.model.decoder_loading import build_decoder, has_own_decoder
 from mase.model.fusion import STRIDE, finite_log
 from mase.model.mase import MaseModel
 from mase.model.memory import Memory, Prefix
+from mase.model.running_mean import RunningMean
 from mase.model.task_model import MaseOutput, Split, TaskModel
 from mase.params import GenerationParams, Params
 
 if TYPE_CHECKING:
     from mase.model.preparation import Fitted
-
-FORGETTING = 0.05  # the least share of a training batch in the running means
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,53 +109,18 @@ class SoftPrefix(nn.Module):
         return self.project(features).unflatten(-1, (self.slots, -1))
 
 
-class MeanFeatures(nn.Module):
-    """Running means of the text's token states and of every h^m, over training batches; no labels.
-
-    A mean counts all batches alike at first, and later forgets the old ones, since the weights change. Before
-    the first batch it is 0, and no z is set by that.
-    """
-
-    batches: Tensor
-    states: Tensor
-    features: Tensor
-
-    def __init__(self, modalities: int, width: int):
-        super().__init__()
-        self.register_buffer("batches", torch.zeros((), dtype=torch.long))
-        self.register_buffer("states", torch.zeros(1, 1, width))
-        self.register_buffer("features", torch.zeros(1, modalities, width))
-
-    @torch.no_grad()
-    def update(
-        self, states: Float[Tensor, "B L W"], mask: Bool[Tensor, "B L"], features: Float[Tensor, "B M W"]
-    ) -> None:
-        """Take in a batch; of the text, every token that is no padding."""
-        self.batches += 1
-        share = (1.0 / self.batches).clamp_min(FORGETTING)
-        self.states.lerp_(states[mask].float().mean(0).expand_as(self.states), share)
-        self.features.lerp_(features.float().mean(0, keepdim=True), share)
-
-
 class GenerationModel(Writer, MaseModel):
     """Full MASE for sentences; text-only and the ablations are params of it."""
 
-    def __init__(
-        self,
-        params: Params,
-        backbone: Backbone,
-        head: nn.Module,
-        proxy_widths: Mapping[Modality, int],
-        node_widths: Mapping[Modality, int],
-        relations: int,
-    ):
-        super().__init__(params, backbone, head, proxy_widths, node_widths, relations)
+    def __init__(self, params: Params, backbone: Backbone, head: nn.Module, *widths: Any):
+        super().__init__(params, backbone, head, *widths)
         self.generation = params.generation
         self.pretrained = _pretrained(backbone)
         self.prefix = None
         if len(self.modalities) > 1:
             self.prefix = SoftPrefix(backbone.width, backbone.width, params.generation.prefix_slots)
-        self.mean_pre, self.mean_post = (MeanFeatures(len(self.modalities), backbone.width) for _ in range(2))
+        shape = (1 + len(self.modalities), backbone.width)
+        self.typical_pre, self.typical_post = RunningMean(*shape), RunningMean(*shape)
 
     @classmethod
     def build(cls, params: Params, fitted: "Fitted", architecture: Path | None) -> "GenerationModel":
@@ -173,10 +135,7 @@ class GenerationModel(Writer, MaseModel):
                 f"fusion.width: {params.fusion.width}, but a sentence is written at the backbone's "
                 f"{backbone.width}; leave it out"
             )
-        widths: dict[Modality, int] = {m: len(s.mean) for m, s in fitted.sentence.items()}
-        nodes: dict[Modality, int] = {m: len(s.mean) for m, s in fitted.node.items()}
-        relations = len(fitted.inventory.names) if fitted.inventory is not None else 0
-        return cls(params, backbone, decoder, widths, nodes, relations)
+        return cls(params, backbone, decoder, fitted.widths, fitted.node_widths, fitted.relations)
 
     def forward(self, batch: Batch) -> GenerationOutput:
         """Return the memory of a batch, with the stored allocation; labels are not needed."""
@@ -189,16 +148,14 @@ class GenerationModel(Writer, MaseModel):
             post = self.residual(pre, readout, occupied)
             text = STRIDE * self.residual.gamma[0] * readout[:, 0] * occupied[:, None]
             raised = states + text[:, None, :]
-        contrastive = post
-        if self.contrastive_head is not None:
-            columns = [self.contrastive_head[m](post[:, i]) for i, m in enumerate(self.modalities)]
-            contrastive = torch.stack(columns, dim=1)
         if self.training:
-            self.mean_pre.update(states, batch.mask, pre)
-            self.mean_post.update(raised, batch.mask, post)
+            self.typical_pre.update(_typical(states, batch.mask, pre))
+            self.typical_post.update(_typical(raised, batch.mask, post))
         memory = Memory(raised, batch.mask, self._mixed_prefix(post))
         nothing = post.new_zeros(len(post), 0)
-        return GenerationOutput(nothing, pre, post, contrastive, memory=memory, states=states, raised=raised)
+        return GenerationOutput(
+            nothing, pre, post, self.compared(post), memory=memory, states=states, raised=raised
+        )
 
     def answers(self, output: MaseOutput, labels: Int[Tensor, "B T"]) -> tuple[Tensor, Tensor, Tensor]:
         """Return log p of each target token given those before it, teacher-forced.
@@ -209,10 +166,10 @@ class GenerationModel(Writer, MaseModel):
         """
         assert isinstance(output, GenerationOutput) and output.memory.mask is not None
         mask = output.memory.mask
-        pre = self._told_and_base(output.states, mask, output.pre, self.mean_pre, labels)
+        pre = self._told_and_base(output.states, mask, output.pre, self.typical_pre, labels)
         post = pre
         if self.graph is not None:
-            post = self._told_and_base(output.raised, mask, output.post, self.mean_post, labels)
+            post = self._told_and_base(output.raised, mask, output.post, self.typical_post, labels)
         return self.log_probabilities(output.memory, labels), pre, post
 
     def _told_and_base(
@@ -220,11 +177,12 @@ class GenerationModel(Writer, MaseModel):
         states: Float[Tensor, "B L W"],
         mask: Bool[Tensor, "B L"],
         features: Float[Tensor, "B M W"],
-        mean: MeanFeatures,
+        typical: RunningMean,
         labels: Int[Tensor, "B T"],
     ) -> Float[Tensor, "B M T 2"]:
         there = torch.ones_like(mask[:1, :1])  # the mean is a batch of one row with one token, for all rows
-        nothing = self._alone(mean.states.to(states.dtype), there, mean.features.to(features.dtype))
+        mean = typical.value.to(features.dtype)
+        nothing = self._alone(mean[None, :1], there, mean[None, 1:])
         answers = [
             torch.stack([self.log_probabilities(memory, labels) for memory in memories], dim=1)
             for memories in (self._alone(states, mask, features), nothing)
@@ -283,7 +241,7 @@ class GenerationBaseline(Writer):
             ParamsError: if no decoder goes with the backbone, or a setting has no meaning here.
         """
         backbone, decoder = _language_model(params, architecture)
-        return cls(params, backbone, decoder, sum(len(scale.mean) for scale in fitted.sentence.values()))
+        return cls(params, backbone, decoder, sum(fitted.widths.values()))
 
     def forward(self, batch: Batch) -> GenerationOutput:
         """Return the memory of a batch; the features are text and proxies side by side, as one slice."""
@@ -309,6 +267,13 @@ def _language_model(params: Params, architecture: Path | None) -> tuple[Backbone
     backbone = Backbone(params.backbone, architecture)
     loaded_later = architecture is not None
     return backbone, build_decoder(params.backbone, params.generation, backbone, loaded_later=loaded_later)
+
+
+def _typical(
+    states: Float[Tensor, "B L W"], mask: Bool[Tensor, "B L"], features: Float[Tensor, "B M W"]
+) -> Float[Tensor, "1+M W"]:
+    """Return the mean token state of a batch's texts, then the mean of every h^m."""
+    return torch.cat([states[mask].float().mean(0, keepdim=True), features.float().mean(0)])
 
 
 def _pretrained(backbone: Backbone) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ class MaseModel(TaskModel):
         Raises:
             ParamsError: if the text enters by identity at another width than the backbone's.
         """
-        backbone = Backbone(params.backbone, architecture)
+        backbone = cls.backbone_of(params, architecture)
         if params.head.match_parameters_of is not None:
             params = text_alone(cls, params, fitted, backbone.width)
         width = fusion_width(params, backbone)
@@ -96,10 +96,12 @@ class MaseModel(TaskModel):
                 f"fusion.width: {width}, but the text enters by identity at the backbone's {backbone.width}"
             )
         head = cls.head_of(params, fitted, backbone, width)
-        widths: dict[Modality, int] = {m: len(s.mean) for m, s in fitted.sentence.items()}
-        nodes: dict[Modality, int] = {m: len(s.mean) for m, s in fitted.node.items()}
-        relations = len(fitted.inventory.names) if fitted.inventory is not None else 0
-        return cls(params, backbone, head, widths, nodes, relations)
+        return cls(params, backbone, head, fitted.widths, fitted.node_widths, fitted.relations)
+
+    @classmethod
+    def backbone_of(cls, params: Params, architecture: Path | None) -> Backbone:
+        """Return the language model."""
+        return Backbone(params.backbone, architecture)
 
     @classmethod
     def head_of(cls, params: Params, fitted: "Fitted", backbone: Backbone, width: int) -> nn.Module:
@@ -137,10 +139,7 @@ class MaseModel(TaskModel):
     def forward(self, batch: Batch) -> MaseOutput:
         """Return the output for a batch, with the stored allocation; labels are not needed."""
         pre, post = self.features(batch)
-        contrastive = post
-        if self.contrastive_head is not None:
-            columns = [self.contrastive_head[m](post[:, i]) for i, m in enumerate(self.modalities)]
-            contrastive = torch.stack(columns, dim=1)
+        contrastive = self.compared(post)
         if self.mixture_gate is None:
             return MaseOutput(self.head(self.sum(post, self.allocation)), pre, post, contrastive)
         assert isinstance(self.head, Head)
@@ -148,6 +147,13 @@ class MaseModel(TaskModel):
         alone = self.head(post)  # (B, M, C)
         mixed = family_of(self.params.task).mixture(gate, alone)
         return MaseOutput(mixed, pre, post, contrastive, alone, gate)
+
+    def compared(self, features: Float[Tensor, "B M D"]) -> Float[Tensor, "B M Dc"]:
+        """Return what Eq. 8 compares: features, or what the modalities' contrastive heads make of them."""
+        if self.contrastive_head is None:
+            return features
+        columns = [self.contrastive_head[m](features[:, i]) for i, m in enumerate(self.modalities)]
+        return torch.stack(columns, dim=1)
 
     def modality_logits(self, features: Float[Tensor, "B M D"]) -> Float[Tensor, "B M C"]:
         """Return the shared head's answer to each modality alone: Eq. 1 with a one-hot z."""

@@ -51,6 +51,21 @@ class Fitted:
     labels: tuple[str, ...] = ()
     label_shares: tuple[float, ...] = ()
 
+    @property
+    def widths(self) -> dict[Modality, int]:
+        """Per proxy modality, the width of a text's features."""
+        return {m: len(scale.mean) for m, scale in self.sentence.items()}
+
+    @property
+    def node_widths(self) -> dict[Modality, int]:
+        """Per proxy modality, the width of a node's features; none without MSSG."""
+        return {m: len(scale.mean) for m, scale in self.node.items()}
+
+    @property
+    def relations(self) -> int:
+        """R, the size of the relation inventory; 0 without MSSG."""
+        return len(self.inventory.names) if self.inventory is not None else 0
+
 
 @dataclass(frozen=True)
 class Tables:

@@ -151,11 +151,8 @@ class SpanModel(SpanReading, MaseModel):
         where = part_of(batch)
         pre, post = self.features(batch)
         fused = self.head(self.sum(post.flatten(0, 1), self.allocation)).unflatten(0, post.shape[:2])
-        pooled = context_means(post, where)
-        if self.contrastive_head is not None:
-            columns = [self.contrastive_head[m](pooled[:, i]) for i, m in enumerate(self.modalities)]
-            pooled = torch.stack(columns, dim=1)
-        return SpanOutput(self.by_position(fused, where), pre, post, pooled, where=where)
+        compared = self.compared(context_means(post, where))
+        return SpanOutput(self.by_position(fused, where), pre, post, compared, where=where)
 
     def answers(self, output: MaseOutput, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return what the E-step judges: log p of the right first and last token, in nats.

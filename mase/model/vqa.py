@@ -29,6 +29,7 @@ from mase.model.backbone import Backbone
 from mase.model.batch import Batch, Part
 from mase.model.heads import Head
 from mase.model.mase import MaseModel
+from mase.model.running_mean import RunningMean
 from mase.model.task_model import Extra, MaseOutput, Split, TaskModel, task_head
 from mase.params import Params, TaskParams
 
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 REGIONS = "regions"
 CORNERS = 4  # x1, y1, x2, y2 as shares of the image
-RECENT = 0.02  # weight of a batch in the running mean of questions, whose features change while they train
 
 
 @dataclass(frozen=True)
@@ -198,16 +198,12 @@ def answer_head(params: Params, fitted: "Fitted", width: int) -> Head:
 class VqaModel(Answering, MaseModel):
     """MASE as the question stream."""
 
-    questions: Tensor
-    question_batches: Tensor
-
     def __init__(self, params: Params, backbone: Backbone, head: nn.Module, *widths: Any):
         super().__init__(params, backbone, head, *widths)
         width = params.fusion.width or backbone.width
         self.look = region_attention(params.task, width)
         if self.look is not None:
-            self.register_buffer("questions", torch.zeros(2, len(self.modalities), width))
-            self.register_buffer("question_batches", torch.tensor(0))
+            self.questions = RunningMean(2, len(self.modalities), width)
 
     @classmethod
     def head_of(cls, params: Params, fitted: "Fitted", backbone: Backbone, width: int) -> nn.Module:
@@ -226,7 +222,7 @@ class VqaModel(Answering, MaseModel):
         """
         if self.look is None or not isinstance(output, VqaOutput) or output.regions is None:
             return super().answers(output, labels)
-        regions, constants = output.regions, self.questions.to(output.pre.dtype)
+        regions, constants = output.regions, self.questions.value.to(output.pre.dtype)
         before, after = (
             torch.stack([self._alone(h, regions), self._alone(mean.expand_as(h), regions)], dim=-1)
             for h, mean in zip((output.pre, output.post), constants, strict=True)
@@ -237,15 +233,8 @@ class VqaModel(Answering, MaseModel):
         """Return the output for a batch; in training its features move the mean question. No labels."""
         output = super().forward(batch)
         if self.training and self.look is not None:
-            self.remember(output)
+            self.questions.update(torch.stack([output.pre, output.post]).mean(1))
         return output
-
-    @torch.no_grad()
-    def remember(self, output: MaseOutput) -> None:
-        """Move the mean of h^m and h_hat^m towards a batch's: of all batches at first, later of the last."""
-        self.question_batches += 1
-        found = torch.stack([output.pre, output.post]).mean(1, dtype=self.questions.dtype)
-        self.questions.lerp_(found, max(RECENT, 1.0 / int(self.question_batches)))
 
     def _alone(self, features: Float[Tensor, "B M D"], regions: RegionBatch) -> Float[Tensor, "B M A"]:
         assert self.look is not None

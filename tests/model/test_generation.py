@@ -103,7 +103,7 @@ def test_means_are_of_training_batches_alone(checkpoint: Checkpoint) -> None:
     model = fresh(params, planted, 1.0)
     first, second = (planted.train.batch(np.arange(at, at + 8)) for at in (0, 8))
     model(first)
-    assert model.mean_pre.batches == 0 and not model.mean_pre.features.any()
+    assert model.typical_pre.batches == 0 and not model.typical_pre.value.any()
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
@@ -112,10 +112,10 @@ def test_means_are_of_training_batches_alone(checkpoint: Checkpoint) -> None:
     for batch in (first, second):
         model(batch)
     expected = torch.cat([output.pre for output in outputs]).mean(0)
-    assert torch.allclose(model.mean_pre.features[0], expected, atol=1e-3)
+    assert torch.allclose(model.typical_pre.value[1:], expected, atol=1e-3)
     tokens = [o.states[b.mask].mean(0) for o, b in zip(outputs, (first, second), strict=True)]
-    assert torch.allclose(model.mean_pre.states[0, 0], torch.stack(tokens).mean(0), atol=1e-3)
-    kept = {f"mean_{at}.{part}" for at in ("pre", "post") for part in ("states", "features", "batches")}
+    assert torch.allclose(model.typical_pre.value[0], torch.stack(tokens).mean(0), atol=1e-3)
+    kept = {f"typical_{at}.{part}" for at in ("pre", "post") for part in ("value", "batches")}
     assert kept <= set(model.state_dict())
 
 

@@ -179,7 +179,7 @@ def test_what_only_regions_tell_is_no_reason_to_weigh_a_modality(folder: Path) -
     torch.manual_seed(0)
     model = assemble(params_of(folder, "data.max_train_rows=60", "fusion.proxy_gate=none")).model
     assert isinstance(model, VqaModel) and isinstance(model.look, RegionAttention)
-    width = model.questions.shape[2]
+    width = model.questions.value.shape[2]
     model.head = torch.nn.Linear(width, 6)
     optimiser = torch.optim.Adam([*model.look.parameters(), *model.head.parameters()], 0.01)
 
@@ -193,7 +193,7 @@ def test_what_only_regions_tell_is_no_reason_to_weigh_a_modality(folder: Path) -
         optimiser.zero_grad()
         family_of(model.task).loss(output.logits, labels, None).backward()
         optimiser.step()
-        model.remember(output)
+        model.questions.update(torch.stack([output.pre, output.post]).mean(1))
     with torch.no_grad():
         output, labels = output_of(400)
         _, _, post = model.answers(output, labels)
@@ -214,14 +214,14 @@ def test_the_mean_question_moves_in_training_alone_and_reads_no_label(folder: Pa
     model, batch = run.model, run.train.batch(np.arange(8))
     assert isinstance(model, VqaModel)
     model.eval()(batch)
-    assert not model.questions.any()
+    assert not model.questions.value.any()
     output = model.train()(batch)
     expected = torch.stack([output.pre.mean(0), output.post.mean(0)])
-    torch.testing.assert_close(model.questions, expected.detach())
+    torch.testing.assert_close(model.questions.value, expected.detach())
     other = model(run.train.batch(np.arange(8, 16)))
     expected = (expected + torch.stack([other.pre.mean(0), other.post.mean(0)])) / 2
-    torch.testing.assert_close(model.questions, expected.detach())
-    assert {"questions", "question_batches"} <= set(model.state_dict())
+    torch.testing.assert_close(model.questions.value, expected.detach())
+    assert {"questions.value", "questions.batches"} <= set(model.state_dict())
 
 
 def test_a_head_starts_at_the_training_answers_log_odds(folder: Path) -> None:

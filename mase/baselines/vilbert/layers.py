@@ -31,16 +31,23 @@ class Projections(nn.Module):
 
 
 def attend(
-    query: Float[Tensor, "B Q W"],
-    key: Float[Tensor, "B K W"],
-    value: Float[Tensor, "B K W"],
+    asking: Projections,
+    states: Float[Tensor, "B Q W"],
+    asked: Projections,
+    seen: Float[Tensor, "B K I"],
     mask: Bool[Tensor, "B K"],
     *,
     heads: int,
     dropout: float,
-) -> Float[Tensor, "B Q W"]:
-    """Return the values as each query attends to those that the mask allows; every row has one."""
-    split = [part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in (query, key, value)]
+) -> Float[Tensor, "B Q J"]:
+    """Return what states ask of those seen that the mask allows; every row has one.
+
+    Args:
+        asking: gives the queries, of the states.
+        asked: gives the keys and values, of what is seen.
+    """
+    parts = (asking.query(states), asked.key(seen), asked.value(seen))
+    split = [part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in parts]
     told = functional.scaled_dot_product_attention(*split, attn_mask=mask[:, None, None], dropout_p=dropout)
     return told.transpose(1, 2).flatten(2)
 
@@ -88,9 +95,7 @@ class Layer(nn.Module):
     ) -> Float[Tensor, "B Q W"]:
         """Return the states after they attended to what is seen."""
         part, rate = self.attention, self.dropout if self.training else 0.0
-        told = attend(
-            part.query(states), part.key(seen), part.value(seen), mask, heads=self.heads, dropout=rate
-        )
+        told = attend(part, states, part, seen, mask, heads=self.heads, dropout=rate)
         return self.feed(self.mixed(told, states))
 
 
@@ -114,24 +119,9 @@ class CoAttention(nn.Module):
         token_mask: Bool[Tensor, "B L"],
     ) -> tuple[Float[Tensor, "B K V"], Float[Tensor, "B L W"]]:
         """Return both streams after each attended to the other."""
-        rate = self.dropout if self.training else 0.0
-        sight, words = self.visual, self.text
-        asked = attend(
-            sight.query(regions),
-            words.key(tokens),
-            words.value(tokens),
-            token_mask,
-            heads=self.heads,
-            dropout=rate,
-        )
-        seen = attend(
-            words.query(tokens),
-            sight.key(regions),
-            sight.value(regions),
-            region_mask,
-            heads=self.heads,
-            dropout=rate,
-        )
+        heads, rate = self.heads, self.dropout if self.training else 0.0
+        asked = attend(self.visual, regions, self.text, tokens, token_mask, heads=heads, dropout=rate)
+        seen = attend(self.text, tokens, self.visual, regions, region_mask, heads=heads, dropout=rate)
         return (
             self.visual_feed(self.visual_mixed(asked, regions)),
             self.text_feed(self.text_mixed(seen, tokens)),

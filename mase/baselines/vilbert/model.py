@@ -8,8 +8,9 @@ of the whole picture:
 
 Reading of the paper: MASE is added to the language model (notes 4.27), so "+ MASE" puts h* of Eq. 1 in the
 place of t: h^text is the token state after co-attention, proxies and the scene graph of the question are
-added to it. With text alone and no graph, h* is t, and the model is ViLBERT. Since t has seen the picture,
-what its regions tell is in every modality's information alike (the product with v), and once more in the
+added to it. With text alone and no graph, h* is t, and the model is ViLBERT. A modality's information is
+what it tells beyond the streams, which every modality meets: they, with the training questions' mean in the
+place of h^m, are the base. Since t has seen the picture, what its regions tell through t counts as the
 text's.
 
 The released model is pre-trained on Conceptual Captions; without its weights (`vilbert.checkpoint`) the
@@ -29,12 +30,11 @@ from torch.nn.utils.parametrizations import weight_norm
 from mase.baselines.vilbert.checkpoint import load_released
 from mase.baselines.vilbert.layers import CoAttention, Layer, RegionEmbeddings
 from mase.baselines.vilbert.text import LayeredBackbone
-from mase.errors import ParamsError
 from mase.families.vqa import vqa_params
-from mase.modalities import Modality
 from mase.model.backbone import Backbone, pool
 from mase.model.batch import Batch
 from mase.model.mase import MaseModel, fusion_width
+from mase.model.running_mean import RunningMean
 from mase.model.task_model import MaseOutput
 from mase.model.vqa import REGIONS, Answering, RegionBatch
 from mase.params import Params
@@ -130,6 +130,7 @@ class TwoStreamModel(Answering, MaseModel):
     def __init__(self, params: Params, backbone: Backbone, head: nn.Module, *widths: Any):
         super(Answering, self).__init__(params, backbone, head, *widths)
         self.streams = TwoStreams(params.vilbert, backbone, vqa_params(params.task).region_width)
+        self.questions = RunningMean(2, len(self.modalities), fusion_width(params, backbone))
         if params.vilbert.checkpoint is not None:
             self.pretrained = ("backbone.", "streams.")
 
@@ -142,20 +143,16 @@ class TwoStreamModel(Answering, MaseModel):
                 language model's layers cannot be run apart.
             CheckpointFormatError: see `load_released`.
         """
-        backbone = LayeredBackbone(params.backbone, params.vilbert.layers, architecture)
-        width = fusion_width(params, backbone)
-        if params.fusion.text_entry == "identity" and width != backbone.width:
-            raise ParamsError(
-                f"fusion.width: {width}, but the text enters by identity at the backbone's {backbone.width}"
-            )
-        head = cls.head_of(params, fitted, backbone, width)
-        widths: dict[Modality, int] = {m: len(s.mean) for m, s in fitted.sentence.items()}
-        nodes: dict[Modality, int] = {m: len(s.mean) for m, s in fitted.node.items()}
-        relations = len(fitted.inventory.names) if fitted.inventory is not None else 0
-        model = cls(params, backbone, head, widths, nodes, relations)
+        model = super().build(params, fitted, architecture)
+        assert isinstance(model, cls)
         if architecture is None and params.vilbert.checkpoint is not None:
             load_released(model, params.vilbert, fitted.labels)
         return model
+
+    @classmethod
+    def backbone_of(cls, params: Params, architecture: Path | None) -> LayeredBackbone:
+        """Return the language model with its last layers apart."""
+        return LayeredBackbone(params.backbone, params.vilbert.layers, architecture)
 
     @abstractmethod
     def joined(self, question: Float[Tensor, "B D"], streams: Streams) -> Float[Tensor, "B H"]:
@@ -166,27 +163,33 @@ class TwoStreamModel(Answering, MaseModel):
         return self.streams(self.backbone, batch, cast(RegionBatch, batch.extras[REGIONS]))
 
     def forward(self, batch: Batch) -> StreamOutput:
-        """Return the output for a batch, with the stored allocation; labels are not needed."""
+        """Return the output for a batch; in training its features move the mean question. No labels."""
         streams = self.read_streams(batch)
         pre = post = self.projection(streams.text, batch.proxies)
         if self.graph is not None and self.residual is not None and batch.graph is not None:
             post = self.residual(pre, *self.graph(streams.tokens, batch.graph))
-        contrastive = post
-        if self.contrastive_head is not None:
-            columns = [self.contrastive_head[m](post[:, i]) for i, m in enumerate(self.modalities)]
-            contrastive = torch.stack(columns, dim=1)
+        if self.training:
+            self.questions.update(torch.stack([pre, post]).mean(1))
         logits = self.head(self.joined(self.sum(post, self.allocation), streams))
-        return StreamOutput(logits, pre, post, contrastive, streams=streams)
+        return StreamOutput(logits, pre, post, self.compared(post), streams=streams)
 
     def answers(self, output: MaseOutput, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return (B, A) and (B, M, A) logits; each modality alone meets the same picture."""
+        """Return (B, A) and twice (B, M, A, 2) logits: each modality alone with the picture, and its base.
+
+        The base is the same network on the same streams, with the training questions' mean h^m in the
+        place of h^m. It is 0 before any training.
+        """
         assert isinstance(output, StreamOutput) and output.streams is not None
-        streams = output.streams
+        streams, constants = output.streams, self.questions.value.to(output.pre.dtype)
         before, after = (
-            torch.stack([self.head(self.joined(q, streams)) for q in self.sum.alone(h).unbind(1)], dim=1)
-            for h in (output.pre, output.post)
+            torch.stack([self._alone(h, streams), self._alone(mean.expand_as(h), streams)], dim=-1)
+            for h, mean in zip((output.pre, output.post), constants, strict=True)
         )
         return output.logits, before, after
+
+    def _alone(self, features: Float[Tensor, "B M D"], streams: Streams) -> Float[Tensor, "B M A"]:
+        questions = self.sum.alone(features).unbind(1)
+        return torch.stack([self.head(self.joined(question, streams)) for question in questions], dim=1)
 
 
 class Vilbert(TwoStreamModel):

@@ -23,17 +23,15 @@ from transformers import PreTrainedTokenizerBase
 
 from mase import seeds
 from mase.artifacts import write_atomically, write_json
-from mase.baselines.voken.vokens import Captions, VokenTable, vokenise
-from mase.data import Rows
+from mase.baselines.voken.corpus import Corpus, corpus_of, hidden_tokens, written
+from mase.baselines.voken.vokens import Captions, VokenTable
 from mase.errors import ParamsError, TrainingError
 from mase.model.backbone import Backbone, load_tokenizer
-from mase.model.hidden_words import check_mask_token
-from mase.model.tokens import TokenTable, tokenise
+from mase.model.hidden_words import IGNORED, check_mask_token
 from mase.model.word_head import PretrainedWordHead, WordHead
 from mase.params import BackboneParams
 from mase.proxies.tower import Tower
 
-IGNORED = -100  # target of a token that has none
 Progress = Callable[[int, int], None]
 
 
@@ -60,29 +58,6 @@ class VokenHead(nn.Module):
     def forward(self, states: Float[Tensor, "K W"]) -> Float[Tensor, "K V"]:
         """Return logits over the vokens."""
         return self.decoder(self.transform(states))
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """Tokens of the captions, and the voken of each, `IGNORED` where it is in no word."""
-
-    tokens: TokenTable
-    vokens: np.ndarray
-    count: int  # V
-
-
-def corpus_of(
-    captions: Captions, tower: Tower, table: VokenTable, tokenizer: PreTrainedTokenizerBase, max_length: int
-) -> Corpus:
-    """Tokenise the captions and give each token its word's voken."""
-    ids = tuple(str(i) for i in range(len(captions.texts)))
-    tokens = tokenise(tokenizer, Rows(ids, captions.texts, None, np.zeros(len(ids), np.int64)), max_length)
-    vokens = np.full(len(tokens.ids), IGNORED, np.int64)
-    for row, words in enumerate(vokenise(tower, table, captions.texts)):
-        start = int(tokens.pointer[row])
-        for (first, last), voken in words:
-            vokens[start + tokens.tokens_of_span(row, 0, first, last)] = voken
-    return Corpus(tokens, vokens, len(table.vectors))
 
 
 @dataclass(frozen=True)
@@ -158,38 +133,15 @@ def step_losses(
 ) -> dict[str, Tensor]:
     """Return CE_mlm and CE_voken of a batch, in nats."""
     ids, mask, types = corpus.tokens.pad(rows)
-    targets = torch.full_like(ids, IGNORED)
-    for place, row in enumerate(rows):
-        columns = corpus.tokens.columns(int(row), ids.shape[1])
-        start, end = corpus.tokens.pointer[row], corpus.tokens.pointer[row + 1]
-        targets[place, columns] = torch.from_numpy(corpus.vokens[start:end])
+    targets = corpus.targets(rows, ids.shape[1])
     special = torch.from_numpy(np.isin(ids.numpy(), tokenizer.all_special_ids)) | ~mask
-    hidden = _hidden(special, recipe.hidden_share, generator)
-    states, _ = backbone(_written(ids, hidden, tokenizer, generator), mask, types)
+    hidden = hidden_tokens(special, recipe.hidden_share, generator)
+    states, _ = backbone(written(ids, hidden, tokenizer, generator), mask, types)
     known = targets != IGNORED
     return {
         "mlm": functional.cross_entropy(words(states[hidden]), ids[hidden]),
         "voken": functional.cross_entropy(images(states[known]), targets[known]),
     }
-
-
-def _hidden(special: Tensor, share: float, generator: np.random.Generator) -> Tensor:
-    """Return which tokens are hidden; at least the first that may be."""
-    drawn = torch.from_numpy(generator.random(tuple(special.shape)) < share) & ~special
-    if not bool(drawn.any()):
-        place = int((~special).flatten().int().argmax())
-        drawn.view(-1)[place] = True
-    return drawn
-
-
-def _written(
-    ids: Tensor, hidden: Tensor, tokenizer: PreTrainedTokenizerBase, generator: np.random.Generator
-) -> Tensor:
-    kind = torch.from_numpy(generator.random(tuple(ids.shape)))
-    other = torch.from_numpy(generator.integers(0, len(tokenizer), tuple(ids.shape)))
-    assert isinstance(tokenizer.mask_token_id, int)
-    written = ids.masked_fill(hidden & (kind < 0.8), tokenizer.mask_token_id)
-    return torch.where(hidden & (kind >= 0.9), other, written)
 
 
 def _batches(count: int, recipe: Recipe, seed: int) -> list[np.ndarray]:

@@ -106,10 +106,12 @@ def _write_vectors(plan: Plan, folder: Path, files: dict[str, str]) -> list[Repo
     from mase.named_proxies import compare_vectors  # brings in the towers
 
     table = plan.tables[0]
-    unit = next(u for cell in table.cells if cell.row == table.declaration.primary for u in cell.units)
+    units = [u for cell in table.cells if cell.row == table.declaration.primary for u in cell.units]
+    if not units:
+        return []
     figures = []
     for source, drawn, about in compare_vectors(
-        unit.params, Path(str(plan.request.vectors)), folder, "figure5b"
+        units[0].params, Path(str(plan.request.vectors)), folder, "figure5b"
     ):
         files |= {f"figure5b-{source}": str(drawn.image), f"figure5b-{source}_data": str(drawn.data)}
         figures.append(ReportFigure(f"Figure 5 (b): vectors of {source}", drawn.image, about))
@@ -139,6 +141,7 @@ def command_of(request: Request) -> list[str]:
         ("--table", request.tables),
         ("--figure", request.figures),
         ("--set", request.overrides),
+        ("--row", request.rows),
     ):
         words += [word for value in values for word in (option, value)]
     words += ["--tasks", ",".join(request.tasks)] if request.tasks is not None else []

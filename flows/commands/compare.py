@@ -12,7 +12,7 @@ from flows.commands.predict import unit_folder
 from mase.errors import ParamsError
 
 if TYPE_CHECKING:
-    from flows.request import Plan
+    from flows.request import Request
     from mase.evaluation.flips import Flip, Flips
     from mase.evaluation.slices import Slice
 
@@ -27,31 +27,18 @@ Example: mase compare "Text only" "Full MASE" --table 6 --profile local --data-d
 """
 
 
+@request_options.takes_request
 def compare(
     first: Annotated[
         str, typer.Argument(metavar="A", help="Unit (digest, its beginning, folder) or row label.")
     ],
     second: Annotated[str, typer.Argument(metavar="B", help="Another one of the same task.")],
-    table: request_options.Table = None,
-    profile: options.Profile = "demo",
-    data_dir: options.DataDir = None,
-    tasks: options.Tasks = None,
-    seeds: request_options.Seeds = 2,
+    request: "Request",
     limit: Annotated[int, typer.Option(min=0, help="Flips of each kind to print.")] = 5,
-    max_train_rows: options.MaxTrainRows = None,
-    settings: options.Settings = [],  # noqa: B006 - Typer makes a new list for every call
-    backbone: options.Backbone = None,
-    preset: options.Preset = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Compare two cells; `HELP` is what the user reads."""
-    if table is None:
-        found = [_units(first, second)]
-    else:
-        plan = request_options.plan_of(
-            table, profile, data_dir, tasks, seeds, max_train_rows, settings, backbone, preset
-        )
-        found = list(_rows(plan, first, second))
+    found = list(_rows(request, first, second)) if request.tables else [_units(first, second)]
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in found], indent=1, ensure_ascii=False))
         return
@@ -68,10 +55,11 @@ def _units(first: str, second: str) -> "Flips":
     return compare_cells(known[0][0], known[1][0], lambda unit: next(r for u, r in results if u is unit))
 
 
-def _rows(plan: "Plan", first: str, second: str) -> "Iterator[Flips]":
+def _rows(request: "Request", first: str, second: str) -> "Iterator[Flips]":
+    from flows.request import make_plan
     from mase.evaluation.flips import compare_cells
 
-    cells = {(cell.row, cell.column): cell for cell in plan.cells()}
+    cells = {(cell.row, cell.column): cell for cell in make_plan(request).cells()}
     labels = list(dict.fromkeys(row for row, _ in cells))
     for label in (first, second):
         if label not in labels:
@@ -81,14 +69,14 @@ def _rows(plan: "Plan", first: str, second: str) -> "Iterator[Flips]":
 
 
 def _lines(found: "Flips", first: str, second: str, limit: int) -> "Iterator[str]":
-    from mase.evaluation.layout import clean, p_text, points
+    from mase.evaluation.layout import clean, interval_points, p_text, points
 
     gap = found.comparison
     a, b = clean(first), clean(second)
     seeds = f"{found.seeds[0]} and {found.seeds[1]} seeds"
     yield f"{found.column}: {b} minus {a}, {found.examples} examples, {seeds}"
-    interval = f"[{points(gap.low)}, {points(gap.high)}] {p_text(gap.p)}"
-    yield f"  {found.metric} {points(gap.difference)} points {interval}"
+    interval = interval_points(gap.low, gap.high)
+    yield f"  {found.metric} {points(gap.difference)} points {interval} {p_text(gap.p)}"
     yield (
         f"  wrong to right {len(found.to_right)}, right to wrong {len(found.to_wrong)}, right with both "
         f"{found.both_right}, wrong with both {found.both_wrong}, seeds tied {found.undecided}"

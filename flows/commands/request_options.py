@@ -1,34 +1,36 @@
 """Options that name the cells of tables, for commands that read what is done without training."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from functools import wraps
+from inspect import Signature, signature
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from flows.commands import options
 
 if TYPE_CHECKING:
-    from flows.request import Plan
+    from flows.request import Request
 
 Table = Annotated[str | None, typer.Option(help="Table, by name or number.", show_default="the data's")]
 Seeds = Annotated[int, typer.Option(min=1, help="Seeds per cell.")]
 
 
-def plan_of(
-    table: str | None,
-    profile: str,
-    data_dir: Path | None,
-    tasks: str | None,
-    seeds: int,
-    max_train_rows: int | None,
-    settings: list[str],
-    backbone: str | None,
-    preset: str | None,
-) -> "Plan":
-    """Return the plan of one table, as `mase reproduce` with the same options would make it."""
-    from flows.request import Request, make_plan
+def request_of(
+    table: Table = None,
+    profile: options.Profile = "demo",
+    data_dir: options.DataDir = None,
+    tasks: options.Tasks = None,
+    seeds: Seeds = 2,
+    max_train_rows: options.MaxTrainRows = None,
+    settings: options.Settings = [],  # noqa: B006 - Typer makes a new list for every call
+    backbone: options.Backbone = None,
+    preset: options.Preset = None,
+) -> "Request":
+    """Return the request for one table, as `mase reproduce` with the same options makes it."""
+    from flows.request import Request
 
-    request = Request(
+    return Request(
         profile=profile,
         tables=() if table is None else (table,),
         tasks=options.comma_separated(tasks),
@@ -37,4 +39,19 @@ def plan_of(
         backbone=backbone,
         preset=preset,
     )
-    return make_plan(request)
+
+
+def takes_request(body: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `request_of`; its `body` gets what they amount to as `request`."""
+    own = [option for option in signature(body).parameters.values() if option.name != "request"]
+    shared = signature(request_of).parameters.values()
+
+    @wraps(body)
+    def command(**values: Any) -> None:
+        asked = {option.name: values.pop(option.name) for option in shared}
+        body(request=request_of(**asked), **values)
+
+    parameters = [option.replace(kind=option.KEYWORD_ONLY) for option in (*own, *shared)]
+    command.__annotations__ = {option.name: option.annotation for option in parameters}
+    command.__dict__["__signature__"] = Signature(parameters)
+    return command

@@ -2,11 +2,14 @@
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.commands import options, request_options
+
+if TYPE_CHECKING:
+    from flows.request import Request
 
 HELP = """Say of each row of a table: gain, placebo-equal, loss, no difference or underpowered.
 
@@ -17,29 +20,20 @@ Example: mase verdict --table 6 --profile local --data-dir DIR --tasks mrpc,stsb
 """
 
 
+@request_options.takes_request
 def verdict(
-    table: request_options.Table = None,
-    profile: options.Profile = "demo",
-    data_dir: options.DataDir = None,
-    tasks: options.Tasks = None,
-    seeds: request_options.Seeds = 2,
+    request: "Request",
     margin: Annotated[
         float, typer.Option(min=0.0, help="Points that matter: no difference means less than this.")
     ] = 0.5,
-    max_train_rows: options.MaxTrainRows = None,
-    settings: options.Settings = [],  # noqa: B006 - Typer makes a new list for every call
-    backbone: options.Backbone = None,
-    preset: options.Preset = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Judge the rows of a table; `HELP` is what the user reads."""
-    plan = request_options.plan_of(
-        table, profile, data_dir, tasks, seeds, max_train_rows, settings, backbone, preset
-    )
     from flows.outputs import finished_tables
+    from flows.request import make_plan
     from mase.evaluation.verdict import line, verdicts
 
-    (found,) = finished_tables(plan)
+    (found,) = finished_tables(make_plan(request))
     judged = verdicts(found, margin / 100)
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in judged], indent=1, ensure_ascii=False))

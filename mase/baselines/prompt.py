@@ -74,15 +74,14 @@ class Segment:
 
 def prompts(template: PromptTemplate) -> list[tuple[Segment, Segment | None]]:
     """Return both segments of each text row of an example: a row per label for NSP, one for a cloze."""
-    parts = [template.first, template.second]
-    words = template.words if any(LABEL in part for part in parts if part) else ("",)
+    first, second = template.first, template.second
+    words = template.words if LABEL in first + (second or "") else ("",)
     return [
         (
             Segment.of(first.replace(LABEL, word)),
             None if second is None else Segment.of(second.replace(LABEL, word)),
         )
         for word in words
-        for first, second in [(template.first, template.second)]
     ]
 
 

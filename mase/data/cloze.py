@@ -13,6 +13,9 @@ from mase.data.rows import Rows
 from mase.params import FileColumns, TaskParams
 from mase.params.task import MASK
 
+PICTURE = "image_id"  # field of a text: the picture that it is a caption of
+OPTIONAL = (PICTURE, probes.DISTRIBUTION)
+
 
 def parse(task: TaskParams, columns: FileColumns, fields: Fields, *, keep_empty: bool) -> Example:
     """Return a record as an example: a text with nothing as reference, or an object with its label's word.
@@ -42,7 +45,7 @@ def _text(columns: FileColumns, fields: Fields, keep_empty: bool) -> Example:
         raise RowError("no word that could be hidden", "delete the row")
     if MASK in found:
         raise RowError(f"the text holds {MASK}, which stands for a hidden word", "take it out")
-    picture = fields.get("image_id")
+    picture = fields.get(PICTURE)
     return Example((found,), None, 0, references=(), group=None if picture is None else str(picture))
 
 

@@ -1,12 +1,11 @@
 """COCO's captions: one JSON file with a list of annotations, several captions to a picture."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from mase.data.decoding import REFETCH, decode, malformed
+from mase.data.decoding import malformed
 from mase.data.records import Record
+from mase.data.structured import read_json
 
 
 def read_coco(path: Path, wanted: Sequence[str]) -> Iterator[Record]:
@@ -15,10 +14,7 @@ def read_coco(path: Path, wanted: Sequence[str]) -> Iterator[Record]:
     Raises:
         DataError: if the file is not JSON with a list of captions.
     """
-    try:
-        found: Any = json.loads(decode(path))
-    except json.JSONDecodeError as cause:
-        raise malformed(path, cause.lineno, f"not JSON: {cause.msg}", REFETCH) from cause
+    found = read_json(path)
     annotations = found.get("annotations") if isinstance(found, dict) else None
     if not isinstance(annotations, list) or not annotations:
         raise malformed(path, 1, "no list 'annotations'", "give a captions file of COCO (captions_*.json)")

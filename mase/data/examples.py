@@ -12,6 +12,8 @@ from mase.data.rows import Rows
 from mase.params import FileColumns, TaskParams
 
 T = TypeVar("T")
+BESIDE = {"vqa": vqa.BESIDE}  # fields that a family's examples need beside the columns that a task names
+OPTIONAL = {"cloze": cloze.OPTIONAL, "span": span.OPTIONAL}  # fields that they read where there are such
 
 PARSERS = {
     "classification": classification.parse,
@@ -33,6 +35,17 @@ def parse(task: TaskParams, columns: FileColumns, fields: Fields, *, keep_empty:
     of_object = task.family == "classification" and task.templates
     reader = probes.parse if of_object else PARSERS[task.family]
     return reader(task, columns, fields, keep_empty=keep_empty)
+
+
+def needed(task: TaskParams, columns: FileColumns) -> list[str]:
+    """Return the names of the fields that every record of a task has."""
+    named = (columns.article, columns.text_a, columns.text_b, *columns.choices, columns.label)
+    return [name for name in (*named, *BESIDE.get(task.family, ())) if name is not None]
+
+
+def optional(task: TaskParams) -> tuple[str, ...]:
+    """Return the names of the fields that a record of a task may have."""
+    return OPTIONAL.get(task.family, ())
 
 
 def rows_of(task: TaskParams, ids: Sequence[str], examples: Sequence[Example]) -> Rows:

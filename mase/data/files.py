@@ -12,15 +12,15 @@ from pathlib import Path
 
 from mase.data.coco import read_coco
 from mase.data.commongen import read_commongen
-from mase.data.decoding import decode, malformed
+from mase.data.decoding import malformed
 from mase.data.delimited import read_csv, read_tsv
-from mase.data.examples import parse, rows_of
+from mase.data.examples import needed, optional, parse, rows_of
 from mase.data.probes import read_vicomte
 from mase.data.records import Record, RowError
 from mase.data.rows import Rows
 from mase.data.squad import read_squad
 from mase.data.structured import read_jsonl, read_parquet
-from mase.data.vqa import BESIDE, read_vqa
+from mase.data.vqa import read_vqa
 from mase.errors import DataError
 from mase.params import FileColumns, FileSource, TaskParams
 from mase.params.task import FileFormat
@@ -36,8 +36,6 @@ READERS: dict[FileFormat, Callable[[Path, Sequence[str]], Iterator[Record]]] = {
     "vicomte": read_vicomte,
     "commongen": read_commongen,
 }
-
-__all__ = ["decode", "find_file", "read_file", "read_split"]
 
 
 def find_file(source: FileSource, directory: str | None, name: str) -> Path:
@@ -115,11 +113,11 @@ def read_file(
         DataError: if the file is missing, empty, not UTF-8 or not of its format, lacks a column, or
             has a record that is cut short, has no text, or a label that the task does not know.
     """
-    wanted = [columns.article, columns.text_a, columns.text_b, *columns.choices, columns.label]
-    wanted += BESIDE if task.family == "vqa" else ()
     ids, examples = [], []
     reader = READERS[file_format] if annotations is None else partial(read_vqa, annotations=annotations)
-    for number, fields in reader(path, [name for name in wanted if name is not None]):
+    if file_format == "parquet":
+        reader = partial(read_parquet, optional=optional(task))
+    for number, fields in reader(path, needed(task, columns)):
         try:
             examples.append(parse(task, columns, fields, keep_empty=keep_empty))
         except RowError as cause:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mase.data.records import UNLABELLED, Example, Fields, RowError, checked_text, value
+from mase.data.records import UNLABELLED, Example, Fields, RowError, answer, checked_text, value
 from mase.data.rows import Rows
 from mase.params import FileColumns, TaskParams
 
@@ -44,10 +44,7 @@ def parse(task: TaskParams, columns: FileColumns, fields: Fields, *, keep_empty:
 
 
 def _sentences(columns: FileColumns, fields: Fields) -> tuple[str, ...]:
-    try:
-        found = value(fields, columns.label)
-    except RowError as cause:
-        raise RowError(str(cause), UNLABELLED) from cause
+    found = answer(fields, columns.label)
     listed = found if isinstance(found, list) else [found]
     where = (
         f"a sentence of column {columns.label!r}" if isinstance(found, list) else f"column {columns.label!r}"

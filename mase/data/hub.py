@@ -6,8 +6,7 @@ finds again without a network.
 
 from typing import TYPE_CHECKING, Any
 
-from mase.data import span, vqa
-from mase.data.examples import parse, rows_of
+from mase.data.examples import needed, optional, parse, rows_of
 from mase.data.records import RowError
 from mase.data.rows import Rows
 from mase.errors import DataError
@@ -72,11 +71,8 @@ def from_dataset(
             not know.
     """
     columns = source.columns
-    beside = vqa.BESIDE if task.family == "vqa" else ()
-    if task.family == "span" and span.ID in dataset.column_names:
-        beside = (span.ID,)
-    named = (columns.text_a, columns.text_b, *columns.choices, columns.label, *beside)
-    wanted = [name.split(".")[0] for name in named if name is not None]  # dots lead into nested fields
+    wanted = [name.split(".")[0] for name in needed(task, columns)]  # dots lead into nested fields
+    wanted += [name for name in optional(task) if name in dataset.column_names]
     missing = [name for name in wanted if name not in dataset.column_names]
     if missing:
         raise DataError(

@@ -1,7 +1,7 @@
 """Vectors of named things from a user's files, in either of two layouts.
 
-    NAME.npz    an array of the names, (n,), and one of their vectors, (n, d); the caller knows the arrays
-    NAME.npy    the vectors, (n, d), with NAME.names.txt beside it, one name a line
+NAME.npz    an array of the names, (n,), and one of their vectors, (n, d); the caller knows the arrays
+NAME.npy    the vectors, (n, d), with NAME.names.txt beside it, one name a line
 """
 
 import zipfile
@@ -34,16 +34,18 @@ def read_npz(path: Path, names: str, vectors: str) -> tuple[list[str], Float[np.
         DataError: if the file is no npz, lacks an array or holds no name, or the two do not fit together,
             or a vector holds anything but finite numbers.
     """
-    layout = f"{names} (n,) and {vectors} (n, d)"
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             found, rows = content[names], content[vectors]
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as cause:
-        raise DataError(f"{path}: expected an npz file with {layout}: {cause}") from cause
-    fit = found.ndim == 1 and rows.ndim == 2 and len(found) == len(rows) > 0
-    if not fit or found.dtype.kind != "U":
-        shapes = f"{names} {found.dtype} {found.shape} and {vectors} {rows.shape}"
-        raise DataError(f"{path}: {shapes}; expected texts and numbers, {layout}, n above 0")
+        raise DataError(
+            f"{path}: expected an npz file with {names} (n,) and {vectors} (n, d): {cause}"
+        ) from cause
+    if found.ndim != 1 or rows.ndim != 2 or len(found) != len(rows) or not len(rows):
+        shapes = f"{names} {found.shape} and {vectors} {rows.shape}"
+        raise DataError(f"{path}: {shapes}; expected (n,) and (n, d), n above 0")
+    if found.dtype.kind != "U":
+        raise DataError(f"{path}: {names} are {found.dtype}; expected texts")
     return found.tolist(), _checked(path, rows)
 
 
@@ -51,8 +53,8 @@ def read_npy(path: Path) -> tuple[list[str], Float[np.ndarray, "n d"]]:
     """Return the names in a table's listing, and the table's vectors.
 
     Raises:
-        DataError: if either file cannot be read, they do not fit together, or a vector holds anything but
-            finite numbers with a fraction.
+        DataError: if either file cannot be read or is empty, they do not fit together, or a vector
+            holds anything but finite numbers with a fraction.
     """
     listing = path.with_suffix(LISTING)
     try:
@@ -60,8 +62,9 @@ def read_npy(path: Path) -> tuple[list[str], Float[np.ndarray, "n d"]]:
         rows = np.load(path, allow_pickle=False)
     except (OSError, EOFError, ValueError) as cause:
         raise DataError(f"{path}: cannot be read with {listing.name} ({cause})") from cause
-    if rows.ndim != 2 or len(rows) != len(names) or not np.issubdtype(rows.dtype, np.floating):
-        raise DataError(f"{listing} has {len(names)} names, but {path.name} is {rows.dtype} {rows.shape}")
+    fit = rows.ndim == 2 and len(rows) == len(names) > 0
+    if not fit or not np.issubdtype(rows.dtype, np.floating):
+        raise DataError(f"{listing} has {len(names)} names but {path.name} is {rows.dtype} {rows.shape}")
     return names, _checked(path, rows)
 
 

@@ -127,7 +127,7 @@ def _subset(rows: Rows, data: DataParams) -> Rows:
     limits += [] if data.max_train_rows is None else [data.max_train_rows]
     size = min(limits, default=None)
     if data.subset == "head":
-        return rows.take(range(min(len(rows), len(rows) if size is None else size)))
+        return rows.take(range(len(rows))[:size])
     return sample(rows, size, _generator(data, "max_train_rows"))
 
 

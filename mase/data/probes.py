@@ -8,16 +8,15 @@ Names of one head noun ("tomato", "cherry tomatoes") form a group, so that no sp
 on both sides.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mase.data.classification import position
-from mase.data.decoding import decode, malformed
+from mase.data.decoding import REFETCH, decode, malformed
 from mase.data.nouns import head_noun
-from mase.data.records import Example, Fields, Record, RowError, label_text, text, value
-from mase.data.structured import read_jsonl
+from mase.data.records import Example, Fields, Record, RowError, label_text, text
+from mase.data.structured import read_json, read_jsonl
 from mase.params import FileColumns, TaskParams
 from mase.params.task import BLANK, OBJECT
 
@@ -77,7 +76,9 @@ def counts_of(task: TaskParams, fields: Fields) -> tuple[int, ...]:
     """
     if DISTRIBUTION not in fields:
         return ()
-    found = value(fields, DISTRIBUTION)
+    found = fields[DISTRIBUTION]
+    if not isinstance(found, Mapping) or not all(type(count) in (int, float) for count in found.values()):
+        raise RowError("the distribution is not a number for each label", "correct the record")
     names = [next((s for s in (label, SPELLINGS.get(label)) if s in found), None) for label in task.labels]
     if None in names or len(found) != len(task.labels):
         raise RowError(
@@ -110,12 +111,9 @@ def read_vicomte(path: Path, wanted: Sequence[str]) -> Iterator[Record]:
 
 
 def _distributions(path: Path) -> Mapping[str, Any]:
-    try:
-        found = json.loads(decode(path))
-    except json.JSONDecodeError as cause:
-        raise malformed(path, cause.lineno, f"not JSON: {cause.msg}", "fetch the file again") from cause
+    found = read_json(path)
     if not isinstance(found, dict):
-        raise malformed(path, 1, "not one JSON object of objects' counts", "fetch the file again")
+        raise malformed(path, 1, "not one JSON object of objects' counts", REFETCH)
     return found
 
 

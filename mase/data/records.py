@@ -98,16 +98,25 @@ def checked_text(found: object, where: str, *, keep_empty: bool) -> str:
     return stripped
 
 
+def answer(fields: Fields, name: str) -> Any:
+    """Return the value of the column that says what is right.
+
+    Raises:
+        RowError: if there is no such column, as in official test files.
+    """
+    try:
+        return value(fields, name)
+    except RowError as cause:
+        raise RowError(str(cause), UNLABELLED) from cause
+
+
 def label_text(fields: Fields, name: str) -> str:
     """Return the label as a delimited file would write it: `1` for 1.0, `true` for true.
 
     Raises:
         RowError: if the record has none.
     """
-    try:
-        found = value(fields, name)
-    except RowError as cause:
-        raise RowError(str(cause), UNLABELLED) from cause
+    found = answer(fields, name)
     if found is None:
         raise RowError(f"no label in column {name!r}", UNLABELLED)
     if isinstance(found, bool):

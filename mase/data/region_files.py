@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.lib import format as npy
 
+from mase.data.region_arrays import h5_arrays, npz_arrays
 from mase.errors import DataError
 
 SUFFIXES = (".npz", ".h5", ".hdf5", ".parquet")
@@ -69,8 +69,8 @@ def open_region_file(path: Path) -> RegionFile:
         raise DataError(f"{path}: region features come as {', '.join(SUFFIXES)}, not as {kind or 'that'!r}")
     try:
         if kind == ".npz":
-            return ArrayFile(path, _npz_arrays(path))
-        return ParquetFile(path) if kind == ".parquet" else ArrayFile(path, _h5_arrays(path))
+            return ArrayFile(path, npz_arrays(path))
+        return ParquetFile(path) if kind == ".parquet" else ArrayFile(path, h5_arrays(path))
     except (OSError, ValueError, zipfile.BadZipFile) as cause:  # Arrow's errors are among these
         raise DataError(f"{path}: cannot be read as {kind}: {cause}; write or fetch it again") from cause
 
@@ -121,6 +121,7 @@ class ArrayFile:
     def _check(self, path: Path) -> None:
         images, shape = len(self.ids), tuple(self.features.shape)
         total = images if len(shape) == 3 else 0 if self.counts is None else int(self.counts.sum())
+        room = shape[1] if len(shape) == 3 else total
         wrong = None
         if len(shape) not in (2, 3) or not np.issubdtype(self.features.dtype, np.floating):
             wrong = f"features are {self.features.dtype} {shape}, not numbers (n, k, d) or (T, d)"
@@ -130,7 +131,7 @@ class ArrayFile:
             wrong = f"counts {self.counts.shape} is not one number for each of {images} images"
         elif shape[0] != total:
             wrong = f"features {shape} do not fit {images} image_ids with {total} entries in all"
-        elif self.counts is not None and (self.counts.min(initial=1) < 0 or self._longest(shape) < 0):
+        elif self.counts is not None and not ((self.counts >= 0) & (self.counts <= room)).all():
             wrong = "counts has a negative number, or more regions than features has room for"
         elif self.boxes is not None and tuple(self.boxes.shape) != (*shape[:-1], 4):
             wrong = f"boxes {tuple(self.boxes.shape)} should be {(*shape[:-1], 4)}"
@@ -138,11 +139,6 @@ class ArrayFile:
             wrong = f"sizes {self.sizes.shape} should be {(images, 2)}"
         if wrong:
             raise DataError(f"{path}: {wrong}; write it as docs/region_features.md says")
-
-    def _longest(self, shape: tuple[int, ...]) -> int:
-        """Return how much room the longest image leaves; below 0 it does not fit."""
-        assert self.counts is not None
-        return 0 if len(shape) == 2 else shape[1] - int(self.counts.max(initial=0))
 
 
 class ParquetFile:
@@ -222,43 +218,3 @@ class ParquetFile:
         if not lengths:
             return np.zeros((0, 0), np.float32)
         return rows.flatten().to_numpy(zero_copy_only=False).reshape(len(lengths), -1)
-
-
-def _h5_arrays(path: Path) -> dict[str, Any]:
-    try:
-        import h5py  # optional
-    except ImportError as cause:
-        raise DataError(
-            f"{path}: h5 needs the package h5py; install it (pip install h5py), or write npz or Parquet"
-        ) from cause
-    file = h5py.File(path, "r")
-    arrays: dict[str, Any] = {name: found for name, found in file.items() if isinstance(found, h5py.Dataset)}
-    if "image_ids" in arrays:
-        ids = arrays["image_ids"]
-        arrays["image_ids"] = ids.asstr()[()] if h5py.check_string_dtype(ids.dtype) else ids[()]
-    return arrays
-
-
-def _npz_arrays(path: Path) -> dict[str, np.ndarray]:
-    with zipfile.ZipFile(path) as archive:
-        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        return {name: _npz_array(path, archive, info) for name, info in members.items()}
-
-
-def _npz_array(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
-    """Return a member of an npz, mapped into memory where it is not compressed. Pickles are refused."""
-    if info.compress_type != zipfile.ZIP_STORED:
-        with archive.open(info) as member:
-            return npy.read_array(member, allow_pickle=False)
-    with path.open("rb") as file:
-        file.seek(info.header_offset + 26)  # of the member's own header: lengths of its name and extra field
-        name, extra = np.frombuffer(file.read(4), dtype="<u2")
-        file.seek(int(name) + int(extra), 1)
-        version = npy.read_magic(file)
-        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran, dtype = read_header(file)
-        if dtype.hasobject:
-            raise ValueError(f"array {info.filename} holds Python objects, which are not read")
-        if 0 in shape:
-            return np.zeros(shape, dtype)
-        return np.memmap(path, dtype, "r", file.tell(), shape, "F" if fortran else "C")

@@ -1,7 +1,8 @@
 """The one form in which texts and labels travel."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -122,23 +123,29 @@ def together(parts: Mapping[str, Rows]) -> Rows:
     """Return the rows of several parts one after the other, each id after its part's name.
 
     Raises:
+        ValueError: see `joined`.
+    """
+    named = [replace(part, ids=tuple(f"{name}/{row}" for row in part.ids)) for name, part in parts.items()]
+    return joined(named)
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """Return the rows of several parts one after the other.
+
+    Raises:
         ValueError: if the parts are not of one task: some with second texts, groups or the like, some
             without, or with another number of options.
     """
-    whole = list(parts.values())
-    kinds = {(*(getattr(p, name) is None for name in _OPTIONAL), p.options) for p in whole}
+    kinds = {(*(getattr(part, name) is None for name in _OPTIONAL), part.options) for part in parts}
     if len(kinds) != 1:
-        raise ValueError(f"{', '.join(parts)} are not rows of one task")
-    return Rows(
-        ids=tuple(f"{name}/{i}" for name, part in parts.items() for i in part.ids),
-        texts_a=sum((p.texts_a for p in whole), ()),
-        texts_b=None if whole[0].texts_b is None else sum((p.texts_b or () for p in whole), ()),
-        labels=np.concatenate([p.labels for p in whole]),
-        groups=None if whole[0].groups is None else sum((p.groups or () for p in whole), ()),
-        options=whole[0].options,
-        references=None if whole[0].references is None else sum((p.references or () for p in whole), ()),
-        strata=None if whole[0].strata is None else sum((p.strata or () for p in whole), ()),
-    )
+        raise ValueError(f"{len(parts)} parts are not rows of one task")
+    columns = {
+        name: tuple(chain.from_iterable(getattr(part, name) for part in parts))
+        for name in ("ids", "texts_a", *_OPTIONAL)
+        if getattr(parts[0], name) is not None
+    }
+    labels = np.concatenate([part.labels for part in parts])
+    return replace(parts[0], labels=labels, **columns)
 
 
 def _pick(column: tuple[T, ...], chosen: np.ndarray) -> tuple[T, ...]:

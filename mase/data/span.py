@@ -8,12 +8,14 @@ The answers are in one column, as texts with their offsets in a column of its ow
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mase.data.records import UNLABELLED, Example, Fields, RowError, checked_text, value
+from mase.data.records import Example, Fields, RowError, answer, checked_text, value
 from mase.errors import ParamsError
 from mase.params import FileColumns, TaskParams
 
 ID = "id"  # column of the question's own name, if there is one
 STARTS = "answer_starts"  # column of the offsets, where the answers are mere texts
+IMPOSSIBLE = "is_impossible"  # column that says whether there is no answer
+OPTIONAL = (ID, STARTS, IMPOSSIBLE)
 NOWHERE = (-1, -1)  # the label of an unanswerable question
 ANSWERABLE, UNANSWERABLE = "answerable", "unanswerable"
 
@@ -38,7 +40,7 @@ def parse(task: TaskParams, columns: FileColumns, fields: Fields, *, keep_empty:
     context = checked_text(raw, f"{named}column {columns.text_b!r}", keep_empty=keep_empty)
     texts, starts = _answers(columns.label, fields, named)
     spans = [_located(raw, t, s, named) for t, s in zip(texts, starts, strict=True)]
-    if fields.get("is_impossible", not spans) == bool(spans):
+    if fields.get(IMPOSSIBLE, not spans) == bool(spans):
         what = "is_impossible, but it has answers" if spans else "no answers, but not is_impossible"
         raise RowError(f"{named}{what}", "correct the question, or delete it")
     cut = len(raw) - len(raw.lstrip())
@@ -57,9 +59,9 @@ def parse(task: TaskParams, columns: FileColumns, fields: Fields, *, keep_empty:
 def _answers(column: str, fields: Fields, named: str) -> tuple[Sequence[str], Sequence[int]]:
     """Return the answers' texts and offsets, of either form."""
     try:
-        found = value(fields, column)
+        found = answer(fields, column)
     except RowError as cause:
-        raise RowError(f"{named}{cause}", UNLABELLED) from cause
+        raise RowError(f"{named}{cause}", cause.remedy) from cause
     texts: Any = found.get("text") if isinstance(found, Mapping) else found
     starts: Any = found.get("answer_start") if isinstance(found, Mapping) else fields.get(STARTS)
     lists = isinstance(texts, list) and isinstance(starts, list) and len(texts) == len(starts)

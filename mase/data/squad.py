@@ -8,13 +8,13 @@ Versions 1.1 (without `is_impossible`) and 2.0 are read alike; `plausible_answer
 are left out. Offsets stay those of the context as it stands in the file.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mase.data.decoding import REFETCH, decode, malformed
+from mase.data.decoding import REFETCH
 from mase.data.records import UNLABELLED, Record
+from mase.data.structured import read_json
 from mase.errors import DataError
 
 KINDS = {list: "a list", dict: "an object", str: "a text", int: "a number", bool: "true or false"}
@@ -51,7 +51,7 @@ def read_squad(path: Path, wanted: Sequence[str]) -> Iterator[Record]:
 
 def _questions(path: Path) -> Iterator[tuple[str, str, Mapping[str, Any], str]]:
     """Yield title, context, question and the question's place in the file."""
-    articles = _member(path, _parsed(path), "data", list, "the file")
+    articles = _member(path, read_json(path), "data", list, "the file")
     for a, article in enumerate(articles):
         place = f"data[{a}]"
         title = article.get("title", "") if isinstance(article, Mapping) else ""
@@ -74,15 +74,6 @@ def _answers(path: Path, question: Mapping[str, Any], where: str) -> dict[str, A
         ],
         "is_impossible": bool(question.get("is_impossible", not answers)),
     }
-
-
-def _parsed(path: Path) -> Any:
-    try:
-        return json.loads(decode(path))
-    except json.JSONDecodeError as cause:
-        what = f"not JSON: {cause.msg} at column {cause.colno}"
-        remedy = "the file is cut short or is not SQuAD's single JSON object; fetch it again"
-        raise malformed(path, cause.lineno, what, remedy) from cause
 
 
 def _member(path: Path, holder: Any, name: str, kind: type, where: str) -> Any:

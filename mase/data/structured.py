@@ -1,4 +1,4 @@
-"""Files whose values have types and may nest: JSON Lines and Parquet."""
+"""Files whose values have types and may nest: JSON, JSON Lines and Parquet."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -8,6 +8,20 @@ from typing import Any
 from mase.data.decoding import REFETCH, decode, malformed
 from mase.data.records import Record
 from mase.errors import DataError
+
+
+def read_json(path: Path) -> Any:
+    """Return what a file of one JSON value holds.
+
+    Raises:
+        DataError: if it is not JSON.
+    """
+    try:
+        return json.loads(decode(path))
+    except json.JSONDecodeError as cause:
+        what = f"not JSON: {cause.msg} at column {cause.colno}"
+        remedy = f"the file is cut short or is not one JSON value; {REFETCH}"
+        raise malformed(path, cause.lineno, what, remedy) from cause
 
 
 def read_jsonl(path: Path, wanted: Sequence[str]) -> Iterator[Record]:
@@ -42,8 +56,8 @@ def _object(path: Path, line: int, text: str) -> dict[str, Any]:
     return found
 
 
-def read_parquet(path: Path, wanted: Sequence[str]) -> Iterator[Record]:
-    """Yield the rows of a Parquet file, numbered from 1; only `wanted` columns are read.
+def read_parquet(path: Path, wanted: Sequence[str], optional: Sequence[str] = ()) -> Iterator[Record]:
+    """Yield the rows of a Parquet file, numbered from 1; of `optional` columns those that are there.
 
     Raises:
         DataError: if it is no Parquet file, lacks a column or has no rows.
@@ -59,6 +73,7 @@ def read_parquet(path: Path, wanted: Sequence[str]) -> Iterator[Record]:
         if missing:
             what = f"no column {', '.join(map(repr, missing))}; there is {', '.join(map(repr, there))}"
             raise DataError(f"{path}: {what}; correct task.files.columns")
+        columns += [name for name in optional if name in there and name not in columns]
         rows = file.read(columns=columns).to_pylist()
     except (pyarrow.ArrowException, OSError) as cause:
         raise DataError(f"{path}: cannot be read as Parquet ({cause}); {REFETCH}") from cause

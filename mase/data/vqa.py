@@ -4,14 +4,14 @@ The questions (`v2_OpenEnded_mscoco_train2014_questions.json`) and their answers
 (`v2_mscoco_train2014_annotations.json`) come in two files, joined here by `question_id`.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mase.data.decoding import REFETCH, decode, malformed
-from mase.data.records import UNLABELLED, Example, Fields, Record, RowError, checked_text, text, value
+from mase.data.decoding import REFETCH
+from mase.data.records import UNLABELLED, Example, Fields, Record, RowError, answer, checked_text, text, value
+from mase.data.structured import read_json
 from mase.errors import DataError
 from mase.params import FileColumns, TaskParams
 
@@ -38,7 +38,7 @@ def parse(task: TaskParams, columns: FileColumns, fields: Fields, *, keep_empty:
         (question,),
         None,
         0,
-        references=_answers(columns.label, value(fields, columns.label)),
+        references=_answers(columns.label, answer(fields, columns.label)),
         group=_name(fields, "image_id"),
         stratum=kind,
         id=_name(fields, "question_id"),
@@ -105,18 +105,18 @@ def read_vqa(path: Path, wanted: Sequence[str], annotations: Path | None = None)
         )
     questions, answers = _listed(path, "questions"), _listed(beside, "annotations")
     for number, (name, question) in enumerate(questions.items(), start=1):
-        answer = answers.get(name)
-        if answer is None:
+        told = answers.get(name)
+        if told is None:
             raise DataError(
                 f"{beside}: no answers to question {name} of {path.name}; take the two files of one split "
                 "(the answers of the test splits are not published)"
             )
-        if answer.get("image_id") != question.get("image_id"):
+        if told.get("image_id") != question.get("image_id"):
             raise DataError(
-                f"{beside}: question {name} is about image {answer.get('image_id')}, but about "
+                f"{beside}: question {name} is about image {told.get('image_id')}, but about "
                 f"{question.get('image_id')} in {path.name}; take the two files of one split"
             )
-        yield number, {**answer, **question}
+        yield number, {**told, **question}
 
 
 def _listed(path: Path, key: str) -> dict[Any, dict[str, Any]]:
@@ -125,11 +125,7 @@ def _listed(path: Path, key: str) -> dict[Any, dict[str, Any]]:
     Raises:
         DataError: if the file is not of that form, or an id is missing or stands twice.
     """
-    try:
-        content = json.loads(decode(path))
-    except json.JSONDecodeError as cause:
-        what = f"not JSON: {cause.msg} at column {cause.colno}"
-        raise malformed(path, cause.lineno, what, f"the file seems to be cut short; {REFETCH}") from cause
+    content = read_json(path)
     listed = content.get(key) if isinstance(content, dict) else None
     if not isinstance(listed, list) or not listed:
         there = ", ".join(map(repr, content)) if isinstance(content, dict) else type(content).__name__

@@ -14,7 +14,7 @@ import logging
 import numpy as np
 
 from mase.data import files
-from mase.data.rows import Rows
+from mase.data.rows import Rows, joined
 from mase.errors import DataError
 from mase.params import DataParams, TaskParams
 
@@ -34,8 +34,7 @@ def read_divided(task: TaskParams, data: DataParams, split: str) -> tuple[Rows, 
             question is in both files.
     """
     assert task.vqa is not None
-    train, path = files.read_split(task, data.dir, "train")
-    val, _ = files.read_split(task, data.dir, "dev")
+    val, path = files.read_split(task, data.dir, "dev")
     count = task.vqa.minval
     if len(val) <= count:
         raise DataError(
@@ -43,48 +42,27 @@ def read_divided(task: TaskParams, data: DataParams, split: str) -> tuple[Rows, 
             f"val aside, which has {len(val)}; lower task.vqa.minval"
         )
     ordered = val.take(sorted(range(len(val)), key=lambda row: _number(val.ids[row])))
-    learned, aside = ordered.take(range(len(val) - count)), ordered.take(range(len(val) - count, len(val)))
+    learned, aside = (ordered.take(part) for part in np.split(np.arange(len(val)), [-count]))
     if split == "train":
-        return joined(train, learned), f"files:{path} and {len(learned)} questions of val"
+        train, path = files.read_split(task, data.dir, "train")
+        twice = sorted(set(train.ids) & set(learned.ids))
+        if twice:
+            raise DataError(f"question {twice[0]} is in the training file and in val; take official files")
+        return joined([train, learned]), f"files:{path} and {len(learned)} questions of val"
     if task.vqa.split == "contaminated":
         log.warning(
             "%s: CONTAMINATED: %d of the %d questions that it is scored on are trained on (task.vqa.split); "
             "the number says nothing about new questions, and compares with ConceptBert's published one only",
             task.name, len(learned), len(val),
         )  # fmt: skip
-        return val, f"files:{path}, the whole of val"
+        return val, f"files:{path}"
     log.warning(
         "%s: scored on the last %d questions of val alone, the others are trained on (task.vqa.split); it "
         "does not compare with rows on the whole of val",
         task.name, count,
     )  # fmt: skip
-    return aside, f"files:{path}, the last {count} questions of val"
+    return aside, f"files:{path}, its last {count} questions"
 
 
 def _number(name: str) -> tuple[int, str]:
     return (int(name), "") if name.isdigit() else (0, name)
-
-
-def joined(first: Rows, second: Rows) -> Rows:
-    """Return the questions of two files as one.
-
-    Raises:
-        DataError: if a question is in both.
-    """
-    twice = sorted(set(first.ids) & set(second.ids))
-    if twice:
-        raise DataError(f"question {twice[0]} is in the training file and in val; take official files")
-
-    def both(column: str) -> tuple[object, ...] | None:
-        parts = [getattr(first, column), getattr(second, column)]
-        return None if None in parts else (*parts[0], *parts[1])
-
-    return Rows(
-        ids=(*first.ids, *second.ids),
-        texts_a=(*first.texts_a, *second.texts_a),
-        texts_b=None,
-        labels=np.concatenate([first.labels, second.labels]),
-        groups=both("groups"),  # type: ignore[arg-type]
-        references=both("references"),  # type: ignore[arg-type]
-        strata=both("strata"),  # type: ignore[arg-type]
-    )

@@ -69,20 +69,15 @@ def unit_vectors(vectors: Float[np.ndarray, "... d"]) -> Float[np.ndarray, "... 
 
 
 def in_one_space(modalities: Mapping[Modality, np.ndarray]) -> Float[np.ndarray, "M n D"]:
-    """Return unit vectors of all modalities in one space, in the order of `MODALITIES`.
-
-    Features of one width are in one space already. Slices of a concatenation lie in coordinates of
-    their own, the others 0, so that any two modalities are orthogonal by construction.
-    """
-    present: list[Modality] = [m for m in MODALITIES if m in modalities]
-    widths = [modalities[m].shape[1] for m in present]
-    if len(set(widths)) == 1:
-        return np.stack([unit_vectors(modalities[m]) for m in present])
-    return side_by_side({m: modalities[m] for m in present})
+    """Return unit vectors of all modalities, of one width, in the order of `MODALITIES`."""
+    return np.stack([unit_vectors(modalities[m]) for m in MODALITIES if m in modalities])
 
 
 def side_by_side(modalities: Mapping[Modality, np.ndarray]) -> Float[np.ndarray, "M n D"]:
-    """Return unit vectors of each slice of a concatenation, placed in its own coordinates."""
+    """Return unit vectors of each slice of a concatenation in coordinates of its own, the others 0.
+
+    Any two modalities are then orthogonal by construction.
+    """
     present: list[Modality] = [m for m in MODALITIES if m in modalities]
     widths = [modalities[m].shape[1] for m in present]
     result = np.zeros((len(present), len(modalities[present[0]]), sum(widths)))

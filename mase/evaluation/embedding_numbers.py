@@ -21,6 +21,8 @@ from mase.evaluation.embedding import (
     silhouettes,
     told_apart,
 )
+from mase.evaluation.metrics.means import resampled_mean
+from mase.evaluation.metrics.metric import weighted_sums
 from mase.evaluation.resampling import example_counts, seed_weights
 from mase.modalities import MODALITIES, Modality
 
@@ -60,7 +62,7 @@ def gap_draws(
 ) -> Float[np.ndarray, "R"]:
     """Return the gap on each resample of the texts, `counts` (R, n)."""
     differences = points[first] - points[second]
-    return np.linalg.norm(counts.astype(np.float64) @ differences / len(differences), axis=1)
+    return np.linalg.norm(weighted_sums(counts, differences) / len(differences), axis=1)
 
 
 def _number(
@@ -140,7 +142,7 @@ def _of_texts(
     bounds: tuple[float, float],
 ) -> Number:
     """Return a number that is a mean over texts; `per_text` has (n,) values per seed."""
-    draws = [counts.astype(np.float64) @ values / len(values) for values in per_text]
+    draws = list(resampled_mean(np.stack(per_text), counts).T)
     means = [float(values.mean()) for values in per_text]
     return _number(by, space, measure, "", means, draws, len(per_text[0]), chance, bounds)
 

@@ -5,7 +5,7 @@ of the examples. Differences are second minus first: what changes on going from 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -146,8 +146,10 @@ def _example_scores(
     for name in dict.fromkeys((evidence[FIRST].metric.name, *task.metrics)):
         metric = metric_named(task, name)
         if metric.per_example is not None and metric.unavailable is None:
-            column = f"{task_of(first.column)}:{name}"
-            found = [_evidence(Cell(cell.row, column, cell.units), load) for cell in (first, second)]
+            found = [evidence[FIRST], evidence[SECOND]]
+            if name != evidence[FIRST].metric.name:
+                column = f"{task_of(first.column)}:{name}"
+                found = [_evidence(replace(cell, column=column), load) for cell in (first, second)]
             a, b = (metric.per_example(e.labels, e.predictions).astype(np.float64) for e in found)
             return name, (a, b)
     raise ParamsError(f"task {task.name}: none of its metrics is a mean over examples, so none can flip")

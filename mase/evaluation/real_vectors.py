@@ -22,6 +22,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 
 from mase import seeds
+from mase.data.named_vectors import read_npy
 from mase.errors import DataError
 from mase.evaluation.embedding import (
     exchanged_gap,
@@ -98,20 +99,14 @@ def read_folder(folder: Path) -> list[RealVectors]:
 
 
 def _read(table: Path) -> RealVectors:
-    listing, note = table.with_suffix(".names.txt"), table.with_suffix(".kind.txt")
+    names, rows = read_npy(table)
+    note = table.with_suffix(".kind.txt")
     try:
-        names = listing.read_text(encoding="utf-8").splitlines()
-        rows = np.load(table, allow_pickle=False)
         kind = note.read_text(encoding="utf-8").strip() if note.exists() else ""
-    except (OSError, ValueError, EOFError) as cause:
-        raise DataError(f"{table}: cannot be read with {listing.name} ({cause})") from cause
-    if rows.ndim != 2 or len(rows) != len(names) or not np.issubdtype(rows.dtype, np.floating):
-        raise DataError(f"{listing} has {len(names)} names, but {table.name} is {rows.dtype} {rows.shape}")
+    except (OSError, ValueError) as cause:
+        raise DataError(f"{note}: cannot be read ({cause})") from cause
     if kind not in ("", *KINDS):
         raise DataError(f"{note}: {kind!r}; say what the vectors are of: {', '.join(KINDS)}")
-    rows = rows.astype(np.float64)
-    if not np.isfinite(rows).all():
-        raise DataError(f"{table}: vectors that are not finite")
     return _by_name(table.stem, kind, names, rows)
 
 
@@ -136,7 +131,7 @@ def sampled(given: RealVectors, count: int = NAMES) -> RealVectors:
 def clusters(given: RealVectors) -> np.ndarray:
     """Return (names,) the clusters of the given vectors that colour every picture."""
     method = KMeans(CLUSTERS, init="k-means++", n_init="auto", random_state=0)
-    return method.fit_predict(unit_vectors(given.vectors - given.vectors.mean(axis=0)))
+    return method.fit_predict(_centred(given.vectors))
 
 
 def _centred(vectors: np.ndarray) -> np.ndarray:
@@ -144,11 +139,17 @@ def _centred(vectors: np.ndarray) -> np.ndarray:
     return unit_vectors(vectors - vectors.mean(axis=0))
 
 
+def _similarities(vectors: np.ndarray) -> np.ndarray:
+    """Return all cosines around the mean, (n, n)."""
+    centred = _centred(vectors)
+    return centred @ centred.T
+
+
 def shared_neighbours(first: np.ndarray, second: np.ndarray, count: int = NEIGHBOURS) -> np.ndarray:
     """Return, per thing, the share of its nearest things that both sets of vectors agree on, (n,)."""
     nearest = []
     for vectors in (first, second):
-        similarity = _centred(vectors) @ _centred(vectors).T
+        similarity = _similarities(vectors)
         np.fill_diagonal(similarity, -np.inf)
         chosen = np.argpartition(-similarity, count, axis=1)[:, :count]
         member = np.zeros(similarity.shape, dtype=bool)
@@ -160,8 +161,8 @@ def shared_neighbours(first: np.ndarray, second: np.ndarray, count: int = NEIGHB
 def similarity_correlation(first: np.ndarray, second: np.ndarray) -> float:
     """Return Spearman's correlation of all pairwise cosines."""
     upper = np.triu_indices(len(first), 1)
-    pairs = [(_centred(v) @ _centred(v).T)[upper] for v in (first, second)]
-    found: Any = stats.spearmanr(pairs[0], pairs[1])
+    a, b = (_similarities(vectors)[upper] for vectors in (first, second))
+    found: Any = stats.spearmanr(a, b)
     return float(found.statistic)
 
 

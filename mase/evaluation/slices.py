@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from mase import seeds
 from mase.evaluation.evidence import Evidence
+from mase.evaluation.metrics.means import resampled_mean
 from mase.evaluation.resampling import difference_draws, example_counts
 from mase.evaluation.significance import compare
 from mase.params import Params
@@ -78,10 +79,10 @@ def _slice(
     difference = float(second.mean() - first.mean())
     low = high = None
     if count >= FEWEST:
-        counts = example_counts(count, RESAMPLES, f"slices/{purpose}").astype(np.float64)
+        counts = example_counts(count, RESAMPLES, f"slices/{purpose}")
         draws = difference_draws(
-            counts @ second.T / count,
-            counts @ first.T / count,
+            resampled_mean(second, counts),
+            resampled_mean(first, counts),
             same_seeds=same_seeds,
             generator=seeds.numpy_generator(0, f"slices/seeds/{purpose}"),
         )

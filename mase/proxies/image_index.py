@@ -17,12 +17,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from mase import artifacts
-from mase.errors import CheckpointFormatError, MissingWeightsError, ParamsError
+from mase.data.named_vectors import LISTING, read_npy
+from mase.errors import CheckpointFormatError, DataError, MissingWeightsError, ParamsError
 from mase.params import TowerParams
 from mase.proxies.locate import find_local, local_places
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-FEATURES, LISTING = ".npy", ".names.txt"
+FEATURES = ".npy"
 VERSION = 1  # of what stored image vectors mean
 BATCH = 32  # images that are open at a time
 QUERIES = 1024  # texts x images compared at a time
@@ -99,14 +100,12 @@ def read_features(tower: TowerParams, path: Path) -> Gallery:
         CheckpointFormatError: if the file and its names do not fit each other, or the tower.
     """
     try:
-        names = _listing(path).read_text(encoding="utf-8").splitlines()
-        vectors = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as cause:
-        raise CheckpointFormatError(f"{path}: no readable table of features: {cause}") from cause
-    if vectors.shape != (len(names), tower.output_width) or not names:
+        names, vectors = read_npy(path)
+    except DataError as cause:
+        raise CheckpointFormatError(f"no readable table of features: {cause}") from cause
+    if vectors.shape[1] != tower.output_width:
         raise CheckpointFormatError(
-            f"{path} has shape {vectors.shape}, but there are {len(names)} names and the tower's "
-            f"output_width is {tower.output_width}"
+            f"{path} has shape {vectors.shape}, but the tower's output_width is {tower.output_width}"
         )
     return Gallery(tuple(names), _unit(vectors, path), gallery_digest(tower, str(path)))
 

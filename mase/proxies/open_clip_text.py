@@ -16,6 +16,23 @@ from mase.params import TowerParams
 from mase.proxies.tower import BatchedTower, TokenIds
 
 
+def open_clip_model(ref: str, path: Path, **options: Any) -> Any:
+    """Return a named OpenCLIP model, both sides, with the weights of a file.
+
+    Raises:
+        CheckpointFormatError: if the weights are not the model's.
+        OSError: if a Hugging Face config that it needs cannot be had.
+    """
+    import open_clip
+
+    model: Any = open_clip.create_model(ref, load_weights=False, pretrained_text=False, **options)
+    try:
+        open_clip.load_checkpoint(model, str(path))
+    except (RuntimeError, KeyError, AssertionError) as cause:  # what OpenCLIP meets in foreign keys
+        raise CheckpointFormatError(f"{path}: not weights of OpenCLIP's {ref}: {cause}") from cause
+    return model
+
+
 class OpenClipTextTower(BatchedTower):
     """A named OpenCLIP model's `encode_text`, float32, not normalised.
 
@@ -24,7 +41,7 @@ class OpenClipTextTower(BatchedTower):
 
     Raises:
         CheckpointFormatError: if the weights or the two sizes are not the model's.
-        MissingWeightsError: if the model's tokenizer cannot be had.
+        MissingWeightsError: if the model's tokenizer, config or weights cannot be had.
     """
 
     def __init__(self, params: TowerParams, path: Path) -> None:
@@ -40,16 +57,11 @@ class OpenClipTextTower(BatchedTower):
         self.config: dict[str, Any] = {"embed_dim": config.get("embed_dim"), **config.get("text_cfg", {})}
         try:
             self._tokenizer = open_clip.get_tokenizer(params.ref)
-            model: Any = open_clip.create_model(params.ref, load_weights=False, pretrained_text=False)
+            self.module: Any = open_clip_model(params.ref, path)
         except OSError as cause:
             raise MissingWeightsError(
-                f"tower {params.name}: the tokenizer or config of {params.ref} cannot be had ({cause})"
+                f"tower {params.name}: tokenizer, config or weights of {params.ref} cannot be had: {cause}"
             ) from cause
-        try:
-            open_clip.load_checkpoint(model, str(path))
-        except (RuntimeError, KeyError, AssertionError) as cause:  # what OpenCLIP meets in foreign keys
-            raise CheckpointFormatError(f"{path}: not weights of OpenCLIP's {params.ref}: {cause}") from cause
-        self.module: Any = model
         self.module.visual = None
         self.module.requires_grad_(False).eval().to(self.device)
         self._check_sizes(params)

@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from mase.artifacts import sha256_file
 from mase.errors import CheckpointFormatError, ParamsError
 from mase.params import RetrievalParams, TowerParams
 from mase.proxies.image_index import INDEXES, Gallery, encode_folder, gallery_place, read_features
 from mase.proxies.locate import find_checkpoint, is_plain
+from mase.proxies.open_clip_text import open_clip_model
 from mase.proxies.tower import Encoding, LimitedTower
 
 
@@ -109,8 +111,6 @@ class ImageReader:
     """
 
     def __init__(self, params: TowerParams, path: Path) -> None:
-        from mase.artifacts import sha256_file
-
         self.params, self.path = params, path
         self.digest = f"{params.ref}/{params.activation}/{self._tag()}/{sha256_file(path)}"
         self._loaded: tuple[Any, Any] | None = None
@@ -138,22 +138,14 @@ class ImageReader:
 
     def _load(self) -> tuple[Any, Any]:
         if self._loaded is None:
-            import open_clip
             from open_clip.transform import PreprocessCfg, image_transform_v2
 
-            model: Any = open_clip.create_model(
+            model = open_clip_model(
                 self.params.ref,
-                load_weights=False,
-                pretrained_text=False,
+                self.path,
                 force_quick_gelu=is_plain(self.params) and self.params.activation == "quick_gelu",
                 force_preprocess_cfg=self._tag(),
             )
-            try:
-                open_clip.load_checkpoint(model, str(self.path))
-            except (RuntimeError, KeyError, AssertionError) as cause:  # what OpenCLIP meets in foreign keys
-                raise CheckpointFormatError(
-                    f"{self.path}: not weights of OpenCLIP's {self.params.ref}: {cause}"
-                ) from cause
             transform = image_transform_v2(PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
             device = "cuda" if torch.cuda.is_available() else "cpu"
             self._loaded = model.requires_grad_(False).eval().to(device), transform

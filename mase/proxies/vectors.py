@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mase.data.named_vectors import LISTING, read_npy
 from mase.data.nouns import singular, words
-from mase.errors import CheckpointFormatError, MissingWeightsError
+from mase.errors import CheckpointFormatError, DataError, MissingWeightsError
 from mase.params import TowerParams
 
-LISTING, TABLE = ".names.txt", ".npy"
+TABLE = ".npy"
 SENSE = re.compile(r"\(.*?\)")  # LVIS writes "mouse (computer equipment)"
 
 Key = tuple[str, ...]
@@ -49,7 +50,7 @@ class VectorTable:
         self.vectors: dict[Key, np.ndarray] = {}
         for listing in listings:
             table = listing.with_name(listing.name.removesuffix(LISTING) + TABLE)
-            names, rows = _pair(listing, table, self.width)
+            names, rows = _pair(table, self.width)
             digest.update(rows.tobytes() + "\n".join(names).encode())
             for name, row in zip(names, rows, strict=True):
                 self.vectors.setdefault(key_of(SENSE.sub(" ", name)), row)
@@ -75,17 +76,11 @@ class VectorTable:
         return found
 
 
-def _pair(listing: Path, table: Path, width: int) -> tuple[list[str], np.ndarray]:
+def _pair(table: Path, width: int) -> tuple[list[str], np.ndarray]:
     try:
-        names = listing.read_text(encoding="utf-8").splitlines()
-        rows = np.load(table, allow_pickle=False)
-    except (OSError, ValueError) as cause:
-        raise CheckpointFormatError(f"{table}: no readable table beside {listing.name}: {cause}") from cause
-    if rows.shape != (len(names), width):
-        raise CheckpointFormatError(
-            f"{table} has shape {rows.shape}, but {listing.name} has {len(names)} names and the tower "
-            f"{width} numbers a name (output_width)"
-        )
-    if not np.issubdtype(rows.dtype, np.floating) or not np.isfinite(rows).all():
-        raise CheckpointFormatError(f"{table} holds values that are not finite real numbers")
+        names, rows = read_npy(table)
+    except DataError as cause:
+        raise CheckpointFormatError(f"no readable table of vectors: {cause}") from cause
+    if rows.shape[1] != width:
+        raise CheckpointFormatError(f"{table} has {rows.shape[1]} numbers a name, not {width} (output_width)")
     return names, rows.astype(np.float32)

@@ -15,10 +15,10 @@ from mase.methods import build_model, trainable_parameters
 from mase.model.backbone import load_tokenizer
 from mase.model.preparation import align, build_inputs, extract_all, fit
 from mase.params import IaceParams, Params, load_params
-from mase.pretrained import load_pretrained, save_pretrained
 from mase.reading import predict_texts
 from mase.training import Assembled, assemble
 from mase.units import Unit
+from tests.baselines.saving import saved_and_loaded
 from tests.planted import predict_logits
 
 FAST = ("training.lr_new=0.01", "training.lr_backbone=0.01", "allocation.iterations=2")
@@ -198,12 +198,7 @@ def test_a_saved_model_has_its_fusion_head_and_predicts_the_same(tmp_path, home)
     params = iace_params(f"iace.features={features_file(home, True)}", "training.epochs=2")
     run = assemble(params)
     trainer_of(run, params).run()
-    save_pretrained(tmp_path / "model", run.model, params, run.fitted, run.tokenizer)
-    loaded, read = load_pretrained(tmp_path / "model")
-    expected = predict_logits(run.model, run.evaluation, 16)
-    assert predict_logits(loaded.model, run.evaluation, 16).equal(expected)
-    texts = list(run.data.evaluation.texts_a[:6])
-    assert np.allclose(predict_texts(loaded, read, texts)["predicted"]["logits"], expected[:6], atol=1e-2)
+    loaded, read = saved_and_loaded(run, params, tmp_path / "model", texts=6, tolerance=1e-2)
     with pytest.raises(DataError, match="no features of 1 sentences, the first of them 'a new one'"):
         predict_texts(loaded, read, ["a new one"])
 

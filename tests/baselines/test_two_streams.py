@@ -1,6 +1,7 @@
 """ViLBERT and ConceptBert: signals in regions or ConceptNet's vectors, MASE nested, the released layout."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -160,7 +161,7 @@ def test_mase_with_closed_gates_is_the_model_without_it(folder: Path, method: st
     shared = {
         k: v
         for k, v in plain.model.state_dict().items()
-        if k in added.model.state_dict() and k != "allocation"
+        if k in added.model.state_dict() and k not in ("allocation", "questions.value")
     }
     added.model.load_state_dict(shared, strict=False)
     logits = [run.model.eval()(run.evaluation.batch(np.arange(6))).logits for run in (plain, added)]
@@ -175,14 +176,34 @@ def test_mase_with_closed_gates_is_the_model_without_it(folder: Path, method: st
 def test_a_modality_alone_is_a_one_hot_allocation(folder: Path, method: str) -> None:
     run = assemble(params_of(folder, method, "fusion.proxy_gate=none"))
     held = answers(run.model, run.estimation, 7)  # type: ignore[arg-type]
-    assert held.post.shape == (len(run.estimation), 4, len(run.fitted.labels))
+    assert held.post.shape == (len(run.estimation), 4, len(run.fitted.labels), 2)
     indices = np.arange(6)
     with torch.no_grad():
         for place in range(4):
             run.model.allocation.copy_(torch.eye(4)[place])
             output = run.model(run.estimation.batch(indices))
             assert isinstance(output, StreamOutput)
-            torch.testing.assert_close(output.logits, held.post[:6, place], atol=1e-5, rtol=1e-4)
+            torch.testing.assert_close(output.logits, held.post[:6, place, :, 0], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["vilbert_mase", "conceptbert_mase"])
+def test_the_base_of_a_modality_is_the_streams_with_the_mean_question(folder: Path, method: str) -> None:
+    """A modality that is always at its mean tells nothing, whatever the regions tell."""
+    run = assemble(params_of(folder, method, "fusion.proxy_gate=none"))
+    model, batch = run.model, run.estimation.batch(np.arange(6))
+    output = model.train()(batch)
+    means = torch.stack([output.pre, output.post]).mean(1)
+    torch.testing.assert_close(model.questions.value, means)  # type: ignore[union-attr]
+    output = model.eval()(batch)
+    torch.testing.assert_close(model.questions.value, means)  # type: ignore[union-attr]
+    labels = run.estimation.labels_of(np.arange(6))
+    _, _, after = model.answers(output, labels)  # type: ignore[operator]
+    assert not torch.allclose(after[..., 0], after[..., 1], atol=1e-4)
+    typical = replace(output, pre=means[0].expand_as(output.pre), post=means[1].expand_as(output.post))
+    for found in model.answers(typical, labels)[1:]:  # type: ignore[operator]
+        torch.testing.assert_close(found[..., 0], found[..., 1])
+    with torch.no_grad():
+        torch.testing.assert_close(model.answers(typical, labels)[2][..., 0], after[..., 1])  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("method", ["vilbert_mase", "conceptbert"])

@@ -21,10 +21,10 @@ from mase.model.inputs import Inputs
 from mase.model.preparation import Fitted, align, build_inputs, extract_all, fit
 from mase.model.tokens import tokenise
 from mase.params import Params, load_params
-from mase.pretrained import load_pretrained, save_pretrained
 from mase.reading import predict_texts
 from mase.training import assemble
 from mase.units import Unit
+from tests.baselines.saving import saved_and_loaded
 from tests.planted import Planted, predict_logits, trained
 from tests.tiny_backbones import save_checkpoint
 
@@ -244,12 +244,7 @@ def test_a_saved_model_predicts_the_same_and_reads_new_texts(tmp_path, selector)
     params = vawi_params(RANDOM, f"vawi.selector={selector}", "training.max_steps=2")
     run = assemble(params)
     Trainer(params, run.model, run.train, run.estimation, digest="vawi").run()
-    save_pretrained(tmp_path / "model", run.model, params, run.fitted, run.tokenizer)
-    loaded, read = load_pretrained(tmp_path / "model")
-    expected = predict_logits(run.model, run.evaluation, 16)
-    assert predict_logits(loaded.model, run.evaluation, 16).equal(expected)
-    texts = list(run.data.evaluation.texts_a[:5])
-    assert np.allclose(predict_texts(loaded, read, texts)["predicted"]["logits"], expected[:5], atol=1e-3)
+    loaded, read = saved_and_loaded(run, params, tmp_path / "model", texts=5, tolerance=1e-3)
     assert np.isfinite(
         predict_texts(loaded, read, ["!"])["predicted"]["logits"]
     ).all()  # a text without words

@@ -9,7 +9,8 @@ import pytest
 import torch
 from transformers import AutoConfig, BertForPreTraining, RobertaForMaskedLM
 
-from mase.baselines.voken.pretraining import Recipe, VokenHead, corpus_of, pretrain, pretrain_and_save
+from mase.baselines.voken.corpus import corpus_of
+from mase.baselines.voken.pretraining import Recipe, VokenHead, pretrain, pretrain_and_save
 from mase.baselines.voken.vokens import VokenTable, contexts_of, read_captions, voken_table, vokenise
 from mase.errors import CheckpointFormatError, DataError, MissingWeightsError, ParamsError
 from mase.model.backbone import Backbone, load_tokenizer

@@ -49,3 +49,17 @@ def test_broken_lines_are_named(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "a.txt").write_text(text)
     with pytest.raises(DataError, match=said):
         read_concepts(str(tmp_path / "a.txt"), words_of("a cup"), 3)
+
+
+def test_a_file_that_is_no_npz_of_words_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, words=np.array(["cup"]), vectors=np.ones((1, 3)))
+    whole = path.read_bytes()
+    np.save(tmp_path / "b.npy", np.ones((1, 3)))
+    for content in (b"", b"no array", whole[: len(whole) // 2], (tmp_path / "b.npy").read_bytes()):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"a\.npz: expected an npz file with words \(n,\)"):
+            read_concepts(str(path), ["cup"], 3)
+    np.savez(path, words=np.array([1]), vectors=np.ones((1, 3)))
+    with pytest.raises(DataError, match="words are int64; expected texts"):
+        read_concepts(str(path), ["cup"], 3)

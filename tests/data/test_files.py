@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mase.data.files import decode, find_file, read_file, read_split
+from mase.data.decoding import decode
+from mase.data.files import find_file, read_file, read_split
 from mase.errors import DataError
 from mase.params import FileColumns, FileSource, TaskParams
 from tests.data.toy import content

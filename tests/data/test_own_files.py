@@ -12,7 +12,7 @@ from pyarrow import parquet
 from mase.data import Rows, prepare
 from mase.data.files import find_file, read_split
 from mase.errors import DataError, ParamsError
-from mase.params import DataParams, FileSource, TaskParams, validate
+from mase.params import DataParams, FileSource, TaskParams, read_named, validate
 from mase.params.task import beside
 from tests.data.toy import own_task
 
@@ -214,3 +214,12 @@ def test_labels_that_yaml_misreads_or_repeats_are_refused(labels: list[Any], wha
 def test_numbers_are_labels(tmp_path: Path) -> None:
     content = own_task(tmp_path, "a.csv").model_dump() | {"labels": [0, 1]}
     assert TaskParams.model_validate(content).labels == ("0", "1")
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+def test_captions_of_one_picture_are_a_group_in_every_format(tmp_path: Path, name: str) -> None:
+    write_all(tmp_path, [{"caption": f"a cup {i}", "image_id": i // 2} for i in range(4)])
+    cloze = read_named("tasks", "memory_color")
+    files = {"train": name, "dev": "probe.jsonl", "columns": {"text_a": "caption", "label": "caption"}}
+    task = validate(TaskParams, beside({**cloze, "files": files}, tmp_path / "x.yaml"), "x.yaml")
+    assert read_split(task, None, "train")[0].groups == ("0", "0", "1", "1")

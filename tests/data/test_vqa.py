@@ -151,7 +151,10 @@ def test_a_missing_or_cut_file_is_named_with_a_remedy(tmp_path: Path) -> None:
     write(tmp_path, [question(11)], [annotation(11, "a")])
     whole = (tmp_path / ANNOTATIONS).read_text()
     (tmp_path / ANNOTATIONS).write_text(whole[:-30])
-    with pytest.raises(DataError, match=rf"{ANNOTATIONS}:1: not JSON.*cut short; fetch the file again"):
+    with pytest.raises(
+        DataError,
+        match=rf"{ANNOTATIONS}:1: not JSON.*cut short or is not one JSON value; fetch the file again",
+    ):
         read(tmp_path)
     (tmp_path / ANNOTATIONS).unlink()
     with pytest.raises(

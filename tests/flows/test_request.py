@@ -3,7 +3,11 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from flows.cli import app
+from flows.commands import reproduce
+from flows.outputs import command_of
 from flows.plan_view import print_plan
 from flows.request import Request, make_plan
 from mase.errors import DataError, ParamsError
@@ -66,3 +70,21 @@ def test_a_task_without_data_leaves_the_others(
 def test_no_data_at_all_is_an_error(tables: tuple[str, str]) -> None:
     with pytest.raises(DataError, match="train.tsv not found"):
         make_plan(request(tables[1:], "mrpc"))
+
+
+def test_the_reports_command_makes_the_same_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Request(
+        profile="smoke",
+        tables=("demo",),
+        figures=("4",),
+        tasks=("looks", "says"),
+        seeds=3,
+        overrides=("contrastive.tau=0.5",),
+        backbone="tiny-random",
+        preset="em",
+        rows=("MPB", "Random towers"),
+    )
+    made: list[Request] = []
+    monkeypatch.setattr(reproduce, "_carry_out", lambda request, *rest: made.append(request))
+    CliRunner().invoke(app, command_of(asked)[1:], catch_exceptions=False)
+    assert made == [asked]

@@ -201,7 +201,7 @@ def test_what_is_wrong_with_the_images_is_said(weights, tmp_path):
 @pytest.mark.parametrize(
     ("vectors", "names", "wanted"),
     [
-        (np.ones((4, WIDTH)), ["a"], r"shape \(4, 24\), but there are 1 names"),
+        (np.ones((4, WIDTH)), ["a"], r"has 1 names but mine\.npy is float64 \(4, 24\)"),
         (np.ones((1, 3)), ["a"], "output_width is 24"),
         (np.full((1, WIDTH), np.nan), ["a"], "not finite"),
         (np.zeros((1, WIDTH)), ["a"], "image 0 has a vector of zeros"),

@@ -55,10 +55,10 @@ def hidden_tokens(special: Tensor, share: float, generator: np.random.Generator)
     return drawn
 
 
-def written(
+def as_read(
     ids: Tensor, hidden: Tensor, tokenizer: PreTrainedTokenizerBase, generator: np.random.Generator
 ) -> Tensor:
-    """Return the tokens as the model reads them: of those hidden, 80% [MASK], 10% another, 10% as they are."""
+    """Return what the model reads: of the hidden tokens 80% as [MASK], 10% as others, 10% as they are."""
     kind = torch.from_numpy(generator.random(tuple(ids.shape)))
     other = torch.from_numpy(generator.integers(0, len(tokenizer), tuple(ids.shape)))
     assert isinstance(tokenizer.mask_token_id, int)

@@ -23,7 +23,7 @@ from transformers import PreTrainedTokenizerBase
 
 from mase import seeds
 from mase.artifacts import write_atomically, write_json
-from mase.baselines.voken.corpus import Corpus, corpus_of, hidden_tokens, written
+from mase.baselines.voken.corpus import Corpus, as_read, corpus_of, hidden_tokens
 from mase.baselines.voken.vokens import Captions, VokenTable
 from mase.errors import ParamsError, TrainingError
 from mase.model.backbone import Backbone, load_tokenizer
@@ -136,7 +136,7 @@ def step_losses(
     targets = corpus.targets(rows, ids.shape[1])
     special = torch.from_numpy(np.isin(ids.numpy(), tokenizer.all_special_ids)) | ~mask
     hidden = hidden_tokens(special, recipe.hidden_share, generator)
-    states, _ = backbone(written(ids, hidden, tokenizer, generator), mask, types)
+    states, _ = backbone(as_read(ids, hidden, tokenizer, generator), mask, types)
     known = targets != IGNORED
     return {
         "mlm": functional.cross_entropy(words(states[hidden]), ids[hidden]),

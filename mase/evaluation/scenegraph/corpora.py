@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mase.data.files import decode
+from mase.data.decoding import decode
 from mase.errors import DataError
 
 FORMATS = (

@@ -37,6 +37,7 @@ from mase.artifacts import home
 from mase.errors import TrackingError
 from mase.tracking import names
 from mase.tracking.base_tracker import BaseTracker, cut
+from mase.tracking.holding import signals_held
 from mase.tracking.protocol import Status
 from mase.tracking.provenance import source_commit
 
@@ -55,9 +56,10 @@ for _noisy in ("mlflow", "alembic"):
 
 @contextmanager
 def store_errors(doing: str) -> Iterator[None]:
-    """Turn MLflow's exceptions into `TrackingError`, saying what was being done."""
+    """Turn MLflow's exceptions into `TrackingError`, saying what was being done; signals wait for its end."""
     try:
-        yield
+        with signals_held():
+            yield
     except MlflowException as cause:
         raise TrackingError(f"{doing}: {cause.message}") from cause
 

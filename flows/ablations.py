@@ -4,6 +4,7 @@ from typing import Any
 
 from prefect import flow
 
+from flows.engines import Engine, EngineName
 from flows.overrides import data_overrides
 from flows.paper import run_and_publish
 from flows.request import DEFAULT_SEEDS, Request
@@ -22,6 +23,9 @@ def mase_ablations(
     preset: str | None = None,
     vectors: str | None = None,
     rows: list[str] | None = None,
+    engine: EngineName = "local",
+    workers: int | None = None,
+    address: str | None = None,
 ) -> dict[str, Any]:
     """Run the ablation rows of a table; arguments, result and errors as for `mase_paper`."""
     request = Request(
@@ -37,4 +41,4 @@ def mase_ablations(
         rows=tuple(rows or ()),
         only_ablations=True,
     )
-    return run_and_publish(request, "mase-ablations")
+    return run_and_publish(request, "mase-ablations", Engine(engine, workers, address))

@@ -49,41 +49,25 @@ def open_noted(key: str, name: str, parent: str | None, tags: Mapping[str, str])
 
 
 @contextmanager
-def closing(tracker: Tracker) -> Iterator[Tracker]:
-    """Close a run with what happened in the body: FINISHED, FAILED or, for any stop, KILLED."""
-    with tracker:
-        try:
-            yield tracker
-        except BaseException as cause:  # Prefect's own stop signals are no KeyboardInterrupt
-            if not isinstance(cause, Exception):
-                tracker.close("KILLED", f"{type(cause).__name__}: {cause}")
-            raise
-
-
-@contextmanager
 def plan_run(name: str, plan: Plan) -> Iterator[Tracker]:
     """Open the parent run of a plan, with links to the runs of units that are done already."""
-    with closing(open_noted(f"plan-{plan.digest()}", name, None, {names.KIND: "flow"})) as tracker:
+    with open_noted(f"plan-{plan.digest()}", name, None, {names.KIND: "flow"}) as tracker:
         tracker.params(plan.params())
         yield tracker
 
 
-@contextmanager
-def cell_run(cell: Cell, plan: Plan, parent: Tracker) -> Iterator[Tracker]:
+def cell_run(cell: Cell, plan: Plan, parent: Tracker) -> Tracker:
     """Open the run of a cell."""
     identity = {"plan": plan.digest(), "row": cell.row, "column": cell.column}
     tags = {names.KIND: "cell", "mase.row": cell.row, "mase.task": cell.column}
     key = f"cell-{digest_of(identity)}"
-    with closing(open_noted(key, f"{cell.row} / {cell.column}", parent.run_id, tags)) as tracker:
-        yield tracker
+    return open_noted(key, f"{cell.row} / {cell.column}", parent.run_id, tags)
 
 
-@contextmanager
-def unit_run(unit: Unit, parent: str | None) -> Iterator[Tracker]:
+def unit_run(unit: Unit, parent: str | None) -> Tracker:
     """Open the run of a unit."""
     tags = {names.KIND: "seed", "mase.unit": unit.digest}
-    with closing(open_noted(f"unit-{unit.digest}", unit.label or unit.digest, parent, tags)) as tracker:
-        yield tracker
+    return open_noted(f"unit-{unit.digest}", unit.label or unit.digest, parent, tags)
 
 
 def links(units: list[Unit]) -> dict[str, str]:

@@ -44,6 +44,8 @@ app = typer.Typer(
 def _register() -> None:
     from flows.commands import (
         compare,
+        dashboard,
+        doctor,
         explain,
         params,
         parse,
@@ -60,7 +62,21 @@ def _register() -> None:
         voken,
     )
 
-    for module in (reproduce, train, tune, predict, submit, explain, compare, verdict, parse, runs, serve):
+    for module in (
+        reproduce,
+        train,
+        tune,
+        predict,
+        submit,
+        explain,
+        compare,
+        verdict,
+        parse,
+        runs,
+        serve,
+        dashboard,
+        doctor,
+    ):
         module.register(app)
     app.add_typer(proxies.app, name="proxies")
     app.add_typer(towers.app, name="towers")

@@ -1,5 +1,9 @@
-"""The deployments: every flow under its own name, so `mase-ablations/mase-ablations` and so on."""
+"""The deployments: every flow under its own name, so `mase-ablations/mase-ablations` and so on.
 
+`python -m flows.deployments LIMIT` serves them; `mase serve` runs that as its worker.
+"""
+
+import sys
 from typing import cast
 
 from prefect import serve
@@ -26,3 +30,7 @@ def serve_all(limit: int) -> None:
     print("serving " + ", ".join(flow.name for flow in FLOWS))
     print("run one with:  prefect deployment run mase-ablations/mase-ablations --watch", flush=True)
     serve(*deployments, limit=limit, print_starting_message=False)
+
+
+if __name__ == "__main__":
+    serve_all(int(sys.argv[1]))

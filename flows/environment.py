@@ -6,10 +6,11 @@ read these when they are imported, so `configure` runs before either is.
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from flows.server import announced_url
+from flows.server import announced_url, free_port, running_server
 from mase.artifacts import home
 
 QUIET = {
@@ -46,6 +47,23 @@ def prepare_prefect() -> None:
         os.environ["PREFECT_API_URL"] = url
     if folder := os.environ.get("PREFECT_HOME"):
         Path(folder).expanduser().mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def server_for_workers() -> Iterator[None]:
+    """Have one Prefect server for this process and its workers: the configured one, else one of our own.
+
+    Without it every worker would start a server for itself.
+    """
+    if prefect_api_configured():
+        yield
+        return
+    with running_server(free_port(), announce=False) as url:
+        os.environ["PREFECT_API_URL"] = url
+        try:
+            yield
+        finally:
+            del os.environ["PREFECT_API_URL"]
 
 
 def prefect_api_configured() -> bool:

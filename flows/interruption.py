@@ -27,14 +27,15 @@ class Interrupted(KeyboardInterrupt):
         self.number = number
 
 
-def _raise(number: int, _frame: FrameType | None) -> NoReturn:
+def raise_interrupted(number: int, _frame: FrameType | None) -> NoReturn:
+    """Handle a signal by raising `Interrupted`."""
     raise Interrupted(number)
 
 
 @contextmanager
 def termination_as_exception() -> Iterator[None]:
     """Turn SIGTERM into `Interrupted` while the body runs, so that runs are closed on the way out."""
-    previous = signal.signal(signal.SIGTERM, _raise)
+    previous = signal.signal(signal.SIGTERM, raise_interrupted)
     try:
         yield
     finally:

@@ -15,7 +15,10 @@ from mase.evaluation.plan import Cell
 from mase.evaluation.plots import allocations, figure4
 from mase.evaluation.render import FORMATS
 from mase.evaluation.report import Report, ReportFigure, write_report
+from mase.evaluation.report_card import card_of_table
+from mase.evaluation.report_provenance import unit_facts
 from mase.evaluation.tables import Table, build_table
+from mase.model_card import ModelCard
 from mase.tracking import Tracker
 
 CAPTION = (
@@ -64,6 +67,8 @@ def write_outputs(plan: Plan, tables: Sequence[Table]) -> Files:
         title=" and ".join(planned.declaration.title for planned in plan.tables),
         tables=tables,
         figures=figures,
+        cards=_cards(plan, tables),
+        facts=unit_facts(plan.cells()),
         command=shlex.join(command_of(plan.request)),
         links={kind: path for kinds in files.values() for kind, path in kinds.items()},
     )
@@ -71,6 +76,13 @@ def write_outputs(plan: Plan, tables: Sequence[Table]) -> Files:
     for kinds in files.values():
         kinds["report"] = str(folder / "report.html")
     return files
+
+
+def _cards(plan: Plan, tables: Sequence[Table]) -> list[ModelCard]:
+    """Return the model card of each table's primary row, as far as any of it is trained."""
+    cells = {planned.declaration.name: planned.cells for planned in plan.tables}
+    cards = [card_of_table(table, cells[table.declaration.name]) for table in tables]
+    return [card for card in cards if card is not None]
 
 
 def _write_figure(planned: PlannedTable, folder: Path, files: dict[str, str]) -> list[ReportFigure]:

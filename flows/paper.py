@@ -4,6 +4,7 @@ from typing import Any
 
 from prefect import flow
 
+from flows.engines import Engine, EngineName
 from flows.overrides import data_overrides
 from flows.publish import progress_watcher, publish_tables
 from flows.reproduce import UnitsFailed, reproduce
@@ -24,6 +25,9 @@ def mase_paper(
     preset: str | None = None,
     vectors: str | None = None,
     rows: list[str] | None = None,
+    engine: EngineName = "local",
+    workers: int | None = None,
+    address: str | None = None,
 ) -> dict[str, Any]:
     """Reproduce tables and figures; return paths and counts.
 
@@ -38,6 +42,9 @@ def mase_paper(
         backbone, preset: replace the profile's choice.
         vectors: folder of vectors of named things, for Figure 5.
         rows: labels of rows to fill, beside the reference and the primary row; by default all.
+        engine: where units are trained: local, process, ray or dask.
+        workers: units at a time; by default one per GPU, else one per two cores.
+        address: of a running Ray or Dask cluster.
 
     Raises:
         UnitsFailed: after the tables are written, if units failed; the flow run is Failed then.
@@ -54,13 +61,13 @@ def mase_paper(
         vectors=vectors,
         rows=tuple(rows or ()),
     )
-    return run_and_publish(request, "mase-paper")
+    return run_and_publish(request, "mase-paper", Engine(engine, workers, address))
 
 
-def run_and_publish(request: Request, name: str) -> dict[str, Any]:
+def run_and_publish(request: Request, name: str, engine: Engine) -> dict[str, Any]:
     """Reproduce inside a flow run and leave its tables as artifacts."""
     try:
-        made = reproduce(request, name=name, steps=TASKS, watch=progress_watcher(name))
+        made = reproduce(request, name=name, steps=TASKS, engine=engine, watch=progress_watcher(name))
     except UnitsFailed as cause:
         publish_tables(cause.made.tables)
         raise

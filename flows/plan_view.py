@@ -56,7 +56,9 @@ def _print_table(table: PlannedTable, done: set[str]) -> None:
         state = f"{finished} of {len(units)} done" if row.available else f"not available: {row.note}"
         tasks = dict.fromkeys(task_of(cell.column) for cell in cells if cell.units or not row.available)
         print(f"  {row.label}: {', '.join(tasks)}; {state}")
-        if units and primary is not None:
+        if row.ensemble is not None:
+            print(f"      mean of {row.ensemble.seeds} seeds of {row.ensemble.of}")
+        elif units and primary is not None:
             print("".join(f"      {line}\n" for line in differences(primary, units[0])), end="")
     for reason in lacking(table.cells):
         print(f"  no data: {reason}")

@@ -1,5 +1,6 @@
 """Prefect artifacts of a flow run: its tables as Markdown, links to its reports, its progress."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ from prefect.artifacts import (
     create_progress_artifact,
     update_progress_artifact,
 )
+
+from mase.tracking.mlflow_tracker import connect, store_errors, tracking_uri
 
 
 def key_of(text: str) -> str:
@@ -31,6 +34,27 @@ def publish_tables(tables: dict[str, dict[str, str]]) -> None:
         create_link_artifact(
             key=key_of(f"report-{name}"), link=Path(files["report"]).as_uri(), link_text=f"report of {name}"
         )
+
+
+def publish_run(run_id: str | None) -> None:
+    """Create a link to the page of a tracked run, where its store is a server with pages."""
+    page = run_page(run_id) if run_id else None
+    if page is not None:
+        create_link_artifact(key="mlflow-run", link=page, link_text="run in MLflow")
+
+
+def run_page(run_id: str) -> str | None:
+    """Return the address of a run's page; None for a store that is no server.
+
+    `MASE_TRACKING_PAGES` is the server's address for browsers, where `MASE_TRACKING_URI` holds
+    in a container only.
+    """
+    pages = os.environ.get("MASE_TRACKING_PAGES") or tracking_uri()
+    if not pages.startswith("http"):
+        return None
+    with store_errors(f"run {run_id}"):
+        experiment = connect().get_run(run_id).info.experiment_id
+    return f"{pages.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
 
 
 def progress_watcher(flow_name: str) -> Callable[[int, int], None]:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from flows import book
-from flows.cells import Outcome, run_cells
+from flows.cells import LOCAL, Outcome, run_cells
+from flows.engines import Engine
 from flows.progress import Progress
 from flows.request import Plan, Request, make_plan, unfinished
 from flows.steps import PLAIN, Steps
@@ -54,9 +55,12 @@ def reproduce(
     *,
     name: str = "mase-paper",
     steps: Steps = PLAIN,
+    engine: Engine = LOCAL,
     watch: Callable[[int, int], None] | None = None,
 ) -> Reproduction:
     """Train what a request lacks, then write its tables and figures.
+
+    An engine other than `local` needs steps that are Prefect tasks, and is called in a flow run.
 
     With nothing to train no run is opened and no step is called but the last.
 
@@ -70,7 +74,7 @@ def reproduce(
     if not todo:
         return _made(plan, Outcome(linked=plan.units()), steps)
     with Progress(len(todo), watch=watch), book.plan_run(name, plan) as run:
-        outcome = run_cells(plan, steps, run)
+        outcome = run_cells(plan, steps, run, engine)
         made = _made(plan, outcome, steps)
         for table, files in made.tables.items():
             for path in files.values():

@@ -27,7 +27,8 @@ class Request:
         figures: "4", "5"; without tables, only the rows that the figures show are trained.
         tasks: columns to fill; None: all of each table.
         seeds: how many seeds a cell has: 0, 1, ...
-        rows: labels of rows to fill, beside the reference and the primary row; none: all rows.
+        rows: labels of rows to fill, beside the reference and the primary row; a table that has none of
+            them is left out; none: all rows.
         only_ablations: keep the reference, the full method and the ablations.
         vectors: folder of vectors of named things, which Figure 5 sets beside their proxies.
     """
@@ -130,7 +131,8 @@ def make_plan(request: Request) -> Plan:
     only_figures = bool(request.figures) and not request.tables
     names = request.tables or (request.default_table(),)
     asked = _with_asked_tasks([load_table(name) for name in dict.fromkeys(names)], request.tasks)
-    tables = [_planned(request, declaration, only_figures) for declaration in asked]
+    shaped = [_shaped(request, declaration, only_figures) for declaration in asked]
+    tables = [_planned(request, table, only_figures) for table in _with_asked_rows(shaped, request.rows)]
     cells = iter(with_data(cell for table in tables for cell in table.cells))
     return Plan(request, tuple(replace(t, cells=tuple(islice(cells, len(t.cells)))) for t in tables))
 
@@ -150,16 +152,17 @@ def _with_asked_tasks(tables: Sequence[TableParams], tasks: Sequence[str] | None
     return [table for table in tables if {*table.columns, *table.tasks} & set(tasks)]
 
 
+def _shaped(request: Request, declaration: TableParams, only_figures: bool) -> TableParams:
+    """Return a table with the rows that the figures or the ablations alone need, if only these are wanted."""
+    if only_figures:
+        return _with_rows(declaration, _rows_of_figures(declaration, request.figures))
+    return ablations_of(declaration) if request.only_ablations else declaration
+
+
 def _planned(request: Request, declaration: TableParams, only_figures: bool) -> PlannedTable:
     tasks = request.tasks
     if tasks is not None:
         tasks = tuple(task for task in tasks if task in (*declaration.columns, *declaration.tasks))
-    if only_figures:
-        declaration = _with_rows(declaration, _rows_of_figures(declaration, request.figures))
-    elif request.only_ablations:
-        declaration = ablations_of(declaration)
-    if request.rows:
-        declaration = _with_asked_rows(declaration, request.rows)
     cells = plan(
         declaration,
         profile=request.profile,
@@ -190,17 +193,27 @@ def ablations_of(table: TableParams) -> TableParams:
     return _with_rows(table, rows).model_copy(update={"name": f"{table.name}-ablations"})
 
 
-def _with_asked_rows(table: TableParams, labels: Sequence[str]) -> TableParams:
-    """Return a table's reference, its primary row and the asked ones.
+def _with_asked_rows(tables: Sequence[TableParams], labels: Sequence[str]) -> Sequence[TableParams]:
+    """Return the tables that have any of the asked rows, with these, their reference and primary row.
 
     Raises:
-        ParamsError: if the table has no row of that label.
+        ParamsError: if a label is in none of them.
     """
-    known = [row.label for row in table.rows]
-    unknown = [label for label in labels if label not in known]
-    if unknown:
-        raise ParamsError(f"table {table.name} has no row {unknown[0]!r}; there is: {'; '.join(known)}")
+    if not labels:
+        return tables
+    of_tables = {table.name: [row.label for row in table.rows] for table in tables}
+    for label in labels:
+        if not any(label in known for known in of_tables.values()):
+            known = dict.fromkeys(name for names in of_tables.values() for name in names)
+            where = f"table {', '.join(of_tables)} has" if len(tables) == 1 else "these tables have"
+            raise ParamsError(f"{where} no row {label!r}; there is: {'; '.join(known)}")
+    return [_with_needed_rows(t, labels) for t in tables if {*of_tables[t.name]} & {*labels}]
+
+
+def _with_needed_rows(table: TableParams, labels: Sequence[str]) -> TableParams:
+    """Return a table's reference, its primary row, the asked ones, and those that ensembles are of."""
     wanted = {*labels, table.reference, table.primary}
+    wanted |= {row.ensemble.of for row in table.rows if row.ensemble is not None and row.label in wanted}
     return _with_rows(table, [row for row in table.rows if row.label in wanted])
 
 

@@ -38,8 +38,8 @@ def announced_url() -> str | None:
 
 
 @contextmanager
-def running_server(port: int) -> Iterator[str]:
-    """Run `prefect server start` on `port` while the body runs, and announce it.
+def running_server(port: int, *, announce: bool = True) -> Iterator[str]:
+    """Run `prefect server start` on `port` while the body runs; `announce` writes the note.
 
     Raises:
         ParamsError: if the port is taken.
@@ -59,12 +59,21 @@ def running_server(port: int) -> Iterator[str]:
     )
     try:
         _wait_until_healthy(url, process)
-        write_json(note_path(), {"url": url, "port": port, "pid": os.getpid()})
+        if announce:
+            write_json(note_path(), {"url": url, "port": port, "pid": os.getpid()})
         yield url
     finally:
-        note_path().unlink(missing_ok=True)
+        if announce:
+            note_path().unlink(missing_ok=True)
         process.terminate()
         process.wait(timeout=30)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _is_free(port: int) -> bool:

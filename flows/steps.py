@@ -11,11 +11,12 @@ from typing import Any
 
 from flows import book, progress
 from flows.outputs import record_trajectory, write_tables
+from mase import ranks
 from mase.artifacts import digest_of
 from mase.data import TaskData
 from mase.evaluation.plan import Cell
 from mase.params import Params, validate
-from mase.units import Unit, task_data
+from mase.units import Unit, UnitResult, task_data
 from mase.units import train as train_unit
 
 Json = dict[str, Any]
@@ -74,6 +75,8 @@ def proxies(params: Json) -> Json:
 def train(params: Json, label: str, parent_run: str | None, keep_model: bool) -> Json:
     """Train one unit, as a run below `parent_run` if there is one; return where its result is."""
     unit = Unit(params=read_params(params), label=label)
+    if not ranks.is_main():
+        return _seen(train_unit(unit, keep_model=keep_model))
     with book.unit_run(unit, parent_run) as tracker:
         result = train_unit(unit, tracker=tracker, progress=progress.show_stage, keep_model=keep_model)
         if keep_model and parent_run is None:  # a unit of a table keeps its model in its folder alone
@@ -82,6 +85,10 @@ def train(params: Json, label: str, parent_run: str | None, keep_model: bool) ->
             log_model(tracker, result.folder)
         if parent_run is None:
             record_trajectory(Cell(label, unit.params.task.name, (unit,)), tracker)
+    return _seen(result)
+
+
+def _seen(result: UnitResult) -> Json:
     return {
         "digest": result.digest,
         "folder": str(result.folder),

@@ -1,11 +1,11 @@
 """Optuna studies: which alpha and tau (or other params) score best on a slice of the training set.
 
 A study is identified by its request: the params it starts from, the search space and the
-method. It lives in `$MASE_HOME/studies/<name>/`: `request.json`, the journal of its trials,
-and what `flows.study_report` writes. Trials are units like any other, scored with
-`data.evaluate_on: tune`, never on dev. The same command goes on where it was stopped: finished
-trials are kept, a trial that was cut off is tried again with the same values, and its unit
-resumes from its checkpoint.
+method. It lives in `$MASE_HOME/studies/<name>/`: `request.json`, the journal of its trials (or in
+the database of `flows.study_storage`), and what `flows.study_report` writes. Trials are units like
+any other, scored with `data.evaluate_on: tune`, never on dev. The same command goes on where it was
+stopped: finished trials are kept, a trial that was cut off is tried again with the same values, and
+its unit resumes from its checkpoint.
 """
 
 import json
@@ -15,12 +15,11 @@ from pathlib import Path
 
 import optuna
 from filelock import FileLock
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from flows.search import SearchParams, load_search
 from flows.study_request import StudyRequest, starting_values
+from flows.study_storage import journal_path, study_storage
 from mase.artifacts import write_json
 from mase.errors import TrainingError
 from mase.seeds import derive
@@ -31,16 +30,15 @@ SIGNIFICANT_DIGITS = 4  # of a suggested value, so that the printed number is th
 
 
 def open_study(folder: Path, search: SearchParams) -> optuna.Study:
-    """Open the study in `folder`, making its journal if there is none."""
+    """Open the study in `folder`, making it if there is none."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
-    journal = folder / "journal.log"
     pruner = optuna.pruners.MedianPruner(
         n_startup_trials=search.pruner_trials, n_warmup_steps=search.pruner_iterations
     )
     return optuna.create_study(
         study_name=folder.name,
-        storage=JournalStorage(JournalFileBackend(str(journal))),
+        storage=study_storage(folder),
         direction="maximize",
         pruner=pruner,
         load_if_exists=True,
@@ -53,7 +51,7 @@ def prepare_study(request: StudyRequest) -> Path:
     first = starting_values(request.params(), search)
     folder = request.folder()
     write_json(folder / "request.json", asdict(request))
-    drop_half_written_line(folder / "journal.log")
+    drop_half_written_line(journal_path(folder))
     study = open_study(folder, search)
     if not study.trials:
         study.enqueue_trial(first)

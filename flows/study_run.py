@@ -24,7 +24,7 @@ def run_study(request: StudyRequest, trials: int, workers: int = 1) -> dict[str,
     starting_values(request.params(), search)
     name = request.name()
     tracker = book.open_noted(f"study-{name}", f"study {name}", None, {names.KIND: "study"})
-    with Progress(trials) as progress, book.closing(tracker):
+    with Progress(trials) as progress, tracker:
         tracker.params(asdict(request) | {"search": search.model_dump(mode="json")})
         result = tune(request, trials, workers=workers, parent=tracker.run_id, progress=progress)
         for path in result.files:

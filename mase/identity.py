@@ -9,6 +9,7 @@ from mase.data import TaskData, prepare
 from mase.data.named_vectors import given_file
 from mase.modalities import Modality
 from mase.params import BackboneParams, DataParams, Params, TaskParams, TowerParams, TrainingParams
+from mase.params.combinations import TOWERS
 from mase.params.streams import STREAMS
 from mase.params.vqa import VqaParams
 
@@ -129,7 +130,7 @@ def identity(params: Params) -> dict[str, Any]:
     if params.contrastive.alpha == 0:
         content["contrastive"] = {"alpha": 0.0}
     _keep_what_is_read(params, content)
-    if params.method == "mc_ptm":
+    if params.method in TOWERS:
         content.pop("backbone")
         content["training"].pop("precision")
     return content

@@ -7,7 +7,7 @@ from torch import nn
 from mase import seeds
 from mase.baselines.conceptbert.model import Conceptbert
 from mase.baselines.iace import ImaginationModel
-from mase.baselines.mc_ptm import TowerWithHead
+from mase.baselines.mc_ptm import TowerWithHead, TunedTower
 from mase.baselines.mpb import MultimodalProxyBaseline
 from mase.baselines.mpb_cloze import ClozeProxyBaseline
 from mase.baselines.mpb_span import SpanProxyBaseline
@@ -23,13 +23,14 @@ from mase.model.matched_head import check_matched_head
 from mase.model.preparation import Fitted
 from mase.model.span import SpanModel
 from mase.model.task_model import TaskModel
-from mase.model.vqa import VqaModel, VqaProxyBaseline, VqaTower
+from mase.model.vqa import VqaModel, VqaProxyBaseline, VqaTower, VqaTunedTower
 from mase.params import Params
 
 METHODS: dict[str, type[TaskModel]] = {
     "mase": MaseModel,
     "mpb": MultimodalProxyBaseline,
     "mc_ptm": TowerWithHead,
+    "mc_ptm_tuned": TunedTower,
     "iace": ImaginationModel,
     "vawi": VisuallyAugmentedModel,
 }
@@ -44,6 +45,7 @@ OF_FAMILY: dict[str, dict[str, type[TaskModel]]] = {
         "mase": VqaModel,
         "mpb": VqaProxyBaseline,
         "mc_ptm": VqaTower,
+        "mc_ptm_tuned": VqaTunedTower,
         "vilbert": Vilbert,
         "conceptbert": Conceptbert,
     },

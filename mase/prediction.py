@@ -1,8 +1,8 @@
 """Predict with a trained unit: labels, probabilities, allocation and entities found.
 
 A unit keeps what prediction needs in `model/`: `params.yaml`, `model.safetensors`, the
-tokenizer's files and the relation inventory. No MLflow is needed here; `mase.serving`
-wraps this class.
+tokenizer's files and the relation inventory (`mase.pretrained` has the whole list). No MLflow
+is needed here; `mase.serving` wraps this class.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mase.units import Unit
 
 SHARE = "probability_"
+PART_ROWS = 512
 FILES = ("params.yaml", "model.safetensors", "inventory.json")
 
 
@@ -109,6 +110,24 @@ class Predictor:
             Prediction(*said, dict(allocation), tuple(entities))
             for said, entities in zip(self._answers(frame), answer["entities"], strict=True)
         ]
+
+    def predict_parts(
+        self, texts_a: Sequence[str], texts_b: Sequence[str] | None = None, rows: int = PART_ROWS
+    ) -> Iterator[list[Prediction]]:
+        """Predict as `predict` does, a part of the rows at a time, for files that are long.
+
+        Args:
+            rows: of a part; towers and parser are set up once for each.
+
+        Raises:
+            DataError, CheckpointFormatError: as `predict`.
+        """
+        each = max(1, self.params.second_texts)
+        _check_texts(texts_a, texts_b, each)
+        for start in range(0, len(texts_a), rows):
+            stop = start + rows
+            seconds = None if texts_b is None else texts_b[start * each : stop * each]
+            yield self.predict(texts_a[start:stop], seconds)
 
     def _check_outputs(self, frame: "pd.DataFrame", rows: int) -> None:
         task = self.params.task

@@ -1,25 +1,30 @@
 """A trained model in a folder, and back: Hugging Face's layout plus what reading texts needs.
 
-params.yaml          the run's params
-model.safetensors    all weights, frozen layers included, and the allocation
-backbone/            config.json of the language model
-tokenizer files      as Hugging Face saves them
-inventory.json       the relation types of the scene graphs (null without MSSG)
-labels.json          the answers that the training rows gave, of a task that does not name them
-features.safetensors scales fitted on the training rows
+    config.json          what the model is, for Hugging Face's tools
+    model.safetensors    all weights, frozen layers included, and the allocation
+    tokenizer files      as Hugging Face saves them
+    README.md            the model card
+    params.yaml          the run's params; written last, so that a folder with it is whole
+    backbone/            config.json of the language model
+    inventory.json       the relation types of the scene graphs (null without MSSG)
+    labels.json          the answers that the training rows gave, of a task that does not name them
+    features.safetensors scales fitted on the training rows
+
+The towers are not in it: `params.yaml` names them, and they are found as in training. A folder
+without `config.json` and `README.md`, as folders were written at first, loads the same way.
 """
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import yaml
 from safetensors import SafetensorError
 from safetensors import torch as safetensors_torch
 from safetensors.numpy import load_file, save_file
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
 
 from mase.artifacts import write_atomically, write_json
 from mase.errors import CheckpointFormatError, ParamsError
@@ -28,8 +33,10 @@ from mase.model.features import Standardiser
 from mase.model.mase import MaseModel
 from mase.model.preparation import Fitted
 from mase.model.task_model import TaskModel
+from mase.model_card import card_of
 from mase.params import Params, read_yaml, validate
 from mase.prediction import model_folder
+from mase.pretrained_config import config_of
 from mase.scenegraph import RelationInventory
 
 
@@ -47,10 +54,14 @@ def save_pretrained(
 ) -> None:
     """Write a trained model into a folder; `params.yaml` comes last."""
     folder.mkdir(parents=True, exist_ok=True)
-    safetensors_torch.save_model(model, str(folder / "model.safetensors"))
+    safetensors_torch.save_model(model, str(folder / "model.safetensors"), metadata={"format": "pt"})
+    backbone: PreTrainedConfig | None = None
     if tokenizer is not None:
+        backbone = cast(PreTrainedConfig, model.backbone.config)  # type: ignore[union-attr]
         tokenizer.save_pretrained(folder)
-        model.backbone.config.save_pretrained(folder / "backbone")  # type: ignore[union-attr]
+        backbone.save_pretrained(folder / "backbone")
+    config_of(params, type(model).__name__, backbone).save_pretrained(folder)
+    write_atomically(folder / "README.md", card_of(params).to_markdown())
     scales: dict[str, np.ndarray] = {
         "labels": np.array([fitted.label_mean, fitted.label_deviation], np.float64)
     }

@@ -15,6 +15,7 @@ from mase.em.loop import Iteration
 from mase.methods import trainable_parameters
 from mase.model.mase import MaseModel
 from mase.model.precision import resolved
+from mase.params.combinations import TOWERS
 from mase.tracking import Tracker, names
 from mase.units import Unit
 
@@ -111,7 +112,7 @@ def result_of(
         "seconds": round(seconds, 3),
         "examples_per_second": steps_here * unit.params.training.batch_size / seconds,
         "peak_bytes": _peak_bytes(),
-        "precision": "fp32" if unit.params.method == "mc_ptm" else resolved(unit.params.training.precision),
+        "precision": "fp32" if unit.params.method in TOWERS else resolved(unit.params.training.precision),
         "counts": {**run.data.counts, "steps": steps, "parameters": parameters["total"], **_coverage(run)},
         "trainable_parameters": parameters,
         "data_digest": run.data.digest,

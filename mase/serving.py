@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mase.tracking.mlflow_tracker import (
     MlflowTracker,
     connect,
+    open_tracker,
     store_errors,
     tracking_uri,
 )  # quietens MLflow: first
@@ -27,7 +28,7 @@ with warnings.catch_warnings():
     import mlflow.pyfunc
     from mlflow.pyfunc.model import PythonModel, PythonModelContext
 import pandas as pd
-from mlflow.entities import LoggedModelOutput
+from mlflow.entities import LoggedModelOutput, Run
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature, set_model
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
@@ -186,6 +187,38 @@ def log_model(
         if register is not None:
             _register(client, register, model_id, tracker.run_id, alias)
     return f"models:/{model_id}"
+
+
+def register_unit(folder: Path, name: str, alias: str) -> str:
+    """Make a unit's model a version of a registered model, with its run's lineage; return the version.
+
+    The model is logged to the run that trained the unit, or to a run of its own where the store has none.
+
+    Raises:
+        MissingWeightsError: if the unit has no whole model.
+        TrackingError: if the store cannot be reached or refuses.
+    """
+    model_folder(folder)  # before a run is opened
+    client = connect()
+    run = _run_of(client, folder)
+    if run is not None:
+        log_model(MlflowTracker(client, run, reopened=True), folder, register=name, alias=alias)
+    else:
+        with open_tracker(f"register {name}", tags={names.KIND: "seed"}) as tracker:
+            log_model(tracker, folder, register=name, alias=alias)
+    with store_errors(f"model {name!r}"):
+        return str(client.get_model_version_by_alias(name, alias).version)
+
+
+def _run_of(client: "MlflowClient", folder: Path) -> Run | None:
+    """Return the latest run that trained the unit of a folder, None if the store knows none."""
+    digest = folder.resolve().name
+    with store_errors(f"runs of unit {digest}"):
+        experiments = [found.experiment_id for found in client.search_experiments()]
+        runs = client.search_runs(
+            experiments, f"tags.`mase.unit` = '{digest}'", max_results=1, order_by=["start_time DESC"]
+        )
+    return runs[0] if runs else None
 
 
 def fetch_model(uri: str, folder: Path) -> Path:

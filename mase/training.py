@@ -12,6 +12,7 @@ import pandas as pd
 import yaml
 from transformers import PreTrainedTokenizerBase
 
+from mase import ranks
 from mase.artifacts import write_atomically, write_json
 from mase.data import Rows, TaskData
 from mase.em.estep import Labelled
@@ -90,7 +91,9 @@ def train_unit(
     params, folder = unit.params, unit.folder
     progress("prepare", 0, 1)
     run = assemble(params)
-    write_atomically(folder / "params.yaml", yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False))
+    if ranks.is_main():
+        content = yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False)
+        write_atomically(folder / "params.yaml", content)
     if tracker is not None:
         describe(tracker, unit, run)
 
@@ -117,6 +120,8 @@ def train_unit(
     history = trainer.run()
     progress("evaluate", 0, 1)
     predictions, metrics = _evaluate(run, params)
+    if not ranks.is_main():
+        return
     predictions.to_parquet(folder / "predictions.parquet", index=False)
     for name, text in family_of(params.task).files(params.task, predictions).items():
         write_atomically(folder / name, text)

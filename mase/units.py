@@ -132,7 +132,8 @@ def train(
     """Train a unit, or return its result if it has one; a half-done unit resumes.
 
     Args:
-        tracker: where metrics go; the caller opens and closes it.
+        tracker: where metrics go; the caller opens and closes it. Of several ranks (`mase.ranks`) only
+            the first writes and tracks.
         progress: called with (stage, done, total), stage "prepare", "train" or "evaluate".
         on_iteration: called after each E-step with its number and numbers: `objective`, and
             `score` (the main metric on the study's slice) where `data.evaluate_on` is "tune".
@@ -146,18 +147,24 @@ def train(
     if done is not None:
         shutil.rmtree(unit.folder / "state", ignore_errors=True)  # of a run killed after its result
         return done
-    from mase.training import train_unit  # the rest of this module needs no torch
+    from mase import ranks  # the rest of this module needs no torch
+    from mase.training import train_unit
 
+    progress = progress or (lambda *_: None)
     unit.folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(unit.folder / ".lock"):
-        done = _finished(unit, keep_model)
-        if done is not None:
-            return done
-        try:
-            train_unit(unit, tracker, progress or (lambda *_: None), on_iteration, keep_model)
-        finally:
-            _remove_if_empty(unit.folder)
-        result = load_result(unit)
+    if not ranks.is_main():
+        train_unit(unit, None, progress, on_iteration, keep_model)
+    else:
+        with FileLock(unit.folder / ".lock"):
+            done = _finished(unit, keep_model)
+            if done is not None:
+                return done
+            try:
+                train_unit(unit, tracker, progress, on_iteration, keep_model)
+            finally:
+                _remove_if_empty(unit.folder)
+    ranks.wait()
+    result = load_result(unit)
     assert result is not None
     return UnitResult(**{**result.__dict__, "trained": True})
 

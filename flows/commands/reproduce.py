@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,7 +10,8 @@ import typer
 from typer.core import TyperCommand
 
 from flows.commands import options
-from flows.environment import prepare_prefect
+from flows.engines import Engine, EngineName
+from flows.environment import prepare_prefect, server_for_workers
 
 if TYPE_CHECKING:
     from flows.request import Plan, Request
@@ -19,7 +21,8 @@ HELP: dict[Mode, str] = {
     "reproduce": "Reproduce the paper's tables and figures; what is done is not trained again. "
     "Without --table and --figure: Table 6, or its embedded twin for embedded data.",
     "ablations": "Run the ablations: the text-only reference, full MASE, and MASE without each of its parts.",
-    "report": "Write the tables of what is done so far, without training anything.",
+    "report": "Write the report of what is done so far, one HTML file that loads nothing, and its tables, "
+    "without training anything.",
 }
 TableNames = Annotated[
     list[str], typer.Option("--table", help="Tables to fill, by name or number: --table 1 6.")
@@ -41,10 +44,19 @@ RowLabels = Annotated[
     list[str],
     typer.Option(
         "--row",
-        help="Label of a row to fill, beside the reference and the primary row; repeatable. All by default.",
+        help="Label of a row to fill, beside the reference and the primary row; repeatable; a table without any "
+        "of them is left out. All by default.",
     ),
 ]
 Seeds = Annotated[int, typer.Option(min=1, help="Seeds per cell.")]
+EngineOption = Annotated[
+    EngineName, typer.Option(help="Where units are trained: here, in worker processes, on Ray or on Dask.")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Units at a time.", show_default="one per GPU, else one per two cores"),
+]
+Address = Annotated[str | None, typer.Option(help="Address of a running Ray or Dask cluster.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be trained, and stop.")]
 
 
@@ -65,6 +77,9 @@ def command(mode: Mode) -> Callable[..., None]:
         preset: options.Preset = None,
         vectors: Vectors = None,
         row: RowLabels = [],  # noqa: B006
+        engine: EngineOption = "local",
+        workers: Workers = None,
+        address: Address = None,
         dry_run: DryRun = False,
         as_json: options.AsJson = False,
     ) -> None:
@@ -83,7 +98,7 @@ def command(mode: Mode) -> Callable[..., None]:
             vectors=_existing(vectors),
             rows=tuple(row),
         )
-        _carry_out(request, mode, dry_run, as_json)
+        _carry_out(request, Engine(engine, workers, address), mode, dry_run, as_json)
 
     run.__doc__ = HELP[mode]
     return run
@@ -120,7 +135,7 @@ def spelt_out(words: Sequence[str]) -> list[str]:
     return result
 
 
-def _carry_out(request: "Request", mode: Mode, dry_run: bool, as_json: bool) -> None:
+def _carry_out(request: "Request", engine: Engine, mode: Mode, dry_run: bool, as_json: bool) -> None:
     """Plan a request; train what it lacks, as a flow; write and show its tables."""
     from flows.plan_view import print_plan
     from flows.request import make_plan, unfinished
@@ -132,24 +147,29 @@ def _carry_out(request: "Request", mode: Mode, dry_run: bool, as_json: bool) -> 
         _write_and_show(plan, [], as_json)
     else:
         options.resumes_with_same_command()
-        _train_and_show(plan, as_json)
+        _train_and_show(plan, engine, as_json)
 
 
-def _train_and_show(plan: "Plan", as_json: bool) -> None:
+def _train_and_show(plan: "Plan", engine: Engine, as_json: bool) -> None:
     """Run a plan as a flow, and show its tables even if units failed."""
     from flows.reproduce import UnitsFailed
 
     try:
-        _run_flow(plan.request)
+        _run_flow(plan.request, engine)
     except UnitsFailed as cause:
         _write_and_show(plan, list(cause.made.failures), as_json)
         raise
     _write_and_show(plan, [], as_json)
 
 
-def _run_flow(request: "Request") -> None:
+def _run_flow(request: "Request", engine: Engine) -> None:
     """Run a request as its Prefect flow; starting one takes seconds, so this is only for work to do."""
     prepare_prefect()
+    with server_for_workers() if engine.several() else nullcontext():
+        _call_flow(request, engine)
+
+
+def _call_flow(request: "Request", engine: Engine) -> None:
     from flows.ablations import mase_ablations
     from flows.paper import mase_paper
 
@@ -165,6 +185,9 @@ def _run_flow(request: "Request") -> None:
         preset=request.preset,
         vectors=request.vectors,
         rows=list(request.rows),
+        engine=engine.name,
+        workers=engine.workers,
+        address=engine.address,
     )
 
 

@@ -14,19 +14,21 @@ from pathlib import Path
 
 import numpy as np
 
-from mase import seeds
+from mase import ranks, seeds
 from mase.em import checkpoint
 from mase.em.allocation import collapsed
 from mase.em.batching import training_batches
 from mase.em.estep import EStep, Labelled, e_step, store
+from mase.em.losses import total_loss
 from mase.em.mstep import Optimiser, gradient_norms, m_step_losses
-from mase.errors import CheckpointFormatError, TrainingError
+from mase.errors import CheckpointFormatError, ParamsError, TrainingError
 from mase.families import family_of
 from mase.model.inference import device_of
 from mase.model.mase import MaseModel
 from mase.model.task_model import TaskModel
 from mase.params import Params
 
+MEAN_OVER_ROWS = ("classification", "multiple_choice", "regression", "span")  # losses that ranks can share
 VERSION = 2  # raise it when the same params train another model
 
 
@@ -84,6 +86,7 @@ class Trainer:
 
     Raises:
         TrainingError: if there are no training rows.
+        ParamsError: if several processes are to share a task that they cannot share.
     """
 
     def __init__(
@@ -101,6 +104,11 @@ class Trainer:
     ):
         if len(train) == 0:
             raise TrainingError("there are no training rows")
+        if ranks.count() > 1 and params.task.family not in MEAN_OVER_ROWS:
+            raise ParamsError(
+                f"several processes can train one unit of {', '.join(MEAN_OVER_ROWS)}, not of "
+                f"{params.task.family}; use one process a unit, and --engine for several units at a time"
+            )
         self.params, self.model, self.train, self.estimation = params, model, train, estimation
         self.digest, self.state = digest, state
         self.observe, self.advance, self.score = observe, advance, score
@@ -169,16 +177,18 @@ class Trainer:
 
     def _m_steps(self, t: int) -> Block:
         """Run the optimiser steps of block t with the allocation fixed (Eq. 9)."""
-        seeds.seed_everything(seeds.derive(self.params.seed, f"block/{t}"))
+        seeds.seed_everything(seeds.derive(self.params.seed, f"block/{t}") + ranks.rank())
         self.model.train()
         start, end = self._start(t), self._start(t + 1)
         sums: dict[str, float] = {}
         for step in range(start, end):
-            indices = self._batch(step)
+            indices, share = ranks.portion(self._batch(step))
             batch = self.train.batch(indices).to(device_of(self.model))
             labels = self.train.labels_of(indices).to(device_of(self.model))
-            losses = m_step_losses(self.model(batch), labels, batch, self.params, self.model)
+            losses = m_step_losses(self.model(batch), labels, batch, self.params, self.model, share)
             self.optimiser.step(losses["total"])
+            losses["task"] = ranks.summed(losses["task"])
+            losses["total"] = total_loss(losses["task"], losses["contrastive"], self.params.contrastive.alpha)
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + value.item()
             self.advance(step + 1, self.total_steps)
@@ -213,7 +223,7 @@ class Trainer:
         return self.train.subset(generator.choice(len(self.train), size=count, replace=False))
 
     def _save(self, t: int) -> None:
-        if self.state is None or (t - 1) % self.params.training.checkpoint_every:
+        if self.state is None or not ranks.is_main() or (t - 1) % self.params.training.checkpoint_every:
             return
         content = {
             "digest": self.digest,

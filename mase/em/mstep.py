@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from mase import ranks
 from mase.em.losses import cross_modal_contrastive, mixture_loss, same_text_mask, total_loss
 from mase.errors import TrainingError
 from mase.families import Family, family_of
@@ -17,17 +18,26 @@ from mase.params import Params, TrainingParams
 
 
 def m_step_losses(
-    output: MaseOutput, labels: Tensor, batch: Batch, params: Params, model: TaskModel
+    output: MaseOutput, labels: Tensor, batch: Batch, params: Params, model: TaskModel, share: float = 1.0
 ) -> dict[str, Tensor]:
-    """Return L_M and its parts, `total`, `task`, `contrastive` (Eqs. 7-9), of one batch."""
+    """Return L_M and its parts, `total`, `task`, `contrastive` (Eqs. 7-9), of one batch.
+
+    Args:
+        share: of the rows of the whole batch that this rank's rows are. The task's losses of the ranks
+            add up to that of the batch; the contrastive loss, whose negatives are the rows of all
+            ranks, is the batch's on each.
+    """
     if params.m_objective == "mixture":
         task = _mixture_loss(output, labels, family_of(params.task), model)
     else:
         task = model.task_loss(output, labels)
+    task = task if share == 1 else share * task
     if params.contrastive.alpha == 0 or output.contrastive.shape[1] < 2:
         return {"total": task, "task": task, "contrastive": torch.zeros(())}
-    same = same_text_mask(batch.keys).to(labels.device) if params.contrastive.mask_duplicates else None
-    contrastive = cross_modal_contrastive(output.contrastive, params.contrastive.tau, same)
+    own = len(output.contrastive) if share > 0 else 0
+    features, keys = ranks.joined(output.contrastive[:own], batch.keys[:own])
+    same = same_text_mask(keys).to(labels.device) if params.contrastive.mask_duplicates else None
+    contrastive = cross_modal_contrastive(features, params.contrastive.tau, same)
     return {
         "total": total_loss(task, contrastive, params.contrastive.alpha),
         "task": task,
@@ -84,13 +94,14 @@ class Optimiser:
         Raises:
             TrainingError: if the loss is not finite.
         """
-        if not bool(torch.isfinite(loss)):
+        if not bool(torch.isfinite(ranks.summed(loss))):
             raise TrainingError(
                 f"the loss became {loss.item()}; lower training.lr_backbone or training.lr_new, "
                 "or set training.precision to fp32"
             )
         self.adam.zero_grad(set_to_none=True)
         loss.backward()
+        ranks.sum_gradients(self.model)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
         self.adam.step()
         self.schedule.step()

@@ -21,6 +21,13 @@ def metric_of(column: str) -> str | None:
     return column.partition(":")[2] or None
 
 
+class EnsembleParams(Frozen):
+    """The averaged predictions of another row, for a row that trains nothing."""
+
+    of: str = Field(description="label of the row, which stands above")
+    seeds: Annotated[int, Field(ge=2)] = Field(default=2, description="how many of its seeds are averaged")
+
+
 class RowParams(Frozen):
     """One row of a table: a configuration, and what the paper reports for it."""
 
@@ -48,6 +55,9 @@ class RowParams(Frozen):
         description="vqa task -> file of someone else's answers (official results JSON), scored instead of a "
         "training run; such a row has no overlays",
     )
+    ensemble: EnsembleParams | None = Field(
+        default=None, description="average predictions of another row's seeds; such a row has no overlays"
+    )
     without: dict[str, str] = Field(default={}, description="task -> why this row has no cell there")
     note: str = ""
 
@@ -55,7 +65,9 @@ class RowParams(Frozen):
     def _consistent(self) -> "RowParams":
         if self.predictions and (self.overlays or not self.available):
             raise ValueError(f"row {self.label!r} has predictions, so it is available and takes no overlays")
-        if self.available and not self.overlays and not self.predictions:
+        if self.ensemble is not None:
+            self._check_ensemble()
+        elif self.available and not self.overlays and not self.predictions:
             raise ValueError(f"row {self.label!r} needs overlays")
         if (not self.available or self.backbones) and not self.note:
             raise ValueError(f"row {self.label!r} is not always available, so its note must say why")
@@ -64,6 +76,15 @@ class RowParams(Frozen):
         if self.placebo and self.group != "control":
             raise ValueError(f"row {self.label!r} is a placebo, so its group must be control")
         return self
+
+    def _check_ensemble(self) -> None:
+        settings = ("overlays", "overrides", "backbone", "backbones", "predictions")
+        named = [name for name in settings if getattr(self, name)]
+        if named or not self.available:
+            raise ValueError(
+                f"row {self.label!r} is an ensemble of another row's models, so it is available and has no "
+                f"{', '.join(named or settings)}"
+            )
 
 
 class TableParams(Frozen):
@@ -104,6 +125,8 @@ class TableParams(Frozen):
         for field, label in (("reference", self.reference), ("primary", self.primary)):
             if label not in labels or not self.row(label).available:
                 raise ValueError(f"{field} {label!r} is not the label of an available row")
+            if self.row(label).ensemble is not None:
+                raise ValueError(f"{field} {label!r} is an ensemble; take a row that trains")
         for row in self.rows:
             self._check_row(row)
         return self
@@ -119,6 +142,13 @@ class TableParams(Frozen):
     def _check_row(self, row: RowParams) -> None:
         _refuse_unknown(f"without of row {row.label!r}", row.without, self.tasks)
         _refuse_unknown(f"predictions of row {row.label!r}", row.predictions, self.tasks)
+        if row.ensemble is not None:
+            above = self.rows[: self.rows.index(row)]
+            _refuse_unknown(
+                f"ensemble of row {row.label!r}",
+                [row.ensemble.of],
+                [other.label for other in above if other.overlays],
+            )
         for base, numbers in row.paper.items():
             if base not in self.quoted:
                 raise ValueError(

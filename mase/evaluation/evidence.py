@@ -1,6 +1,6 @@
 """The predictions of a cell's finished units, read from their folders and aligned by example."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ from jaxtyping import Shaped
 
 from mase.errors import ArtifactError
 from mase.evaluation.declaration import metric_of
+from mase.evaluation.ensemble import averaged, members, why_none
 from mase.evaluation.metrics import Metric, best_constant, metric_named, score
 from mase.evaluation.metrics.scoring import CONSTANT, columns_of, is_computed, labels_of
 from mase.evaluation.plan import Cell
@@ -32,7 +33,7 @@ class Evidence:
         predictions: `(S, n)`, or `(S, n, k)` where the metric reads k > 1 columns.
         constant: `(n,)` or `(n, k)`, the best constant prediction; None where nobody knows one.
         scores: of each seed: metric -> value.
-        digests: of each seed's unit; of several folds, joined by "+".
+        digests: of each seed's unit; of several folds, or of an ensemble, joined by "+".
         seconds: digest of each unit -> its training time.
     """
 
@@ -88,7 +89,8 @@ def _read(result: UnitResult, task: TaskParams) -> pd.DataFrame:
 def gather(cell: Cell, load: Load) -> Evidence | str:
     """Read the seeds of a cell whose units are all done; the reason if there is none.
 
-    The folds of a seed are joined: together they predict every example once.
+    The folds of a seed are joined: together they predict every example once. In a row that is an ensemble
+    a seed's predictions are the mean of its own and of the seeds that follow it.
 
     Raises:
         ArtifactError: if a unit's predictions are missing or broken, or if the seeds of the
@@ -98,21 +100,30 @@ def gather(cell: Cell, load: Load) -> Evidence | str:
         return _of_a_file(cell, cell.supplied)
     if not cell.units:
         return "no data" if cell.reason else "not available"
+    params = cell.units[0].params
+    if why := why_none(params.task, cell.asked, cell.ensemble):
+        return why
     done: dict[int, list[UnitResult]] = {}
     for seed, units in cell.seeds().items():
         results = [result for unit in units if (result := load(unit)) is not None]
         if len(results) == len(units):
             done[seed] = results
-    if not done:
+    parts = {
+        seed: those
+        for seed, those in members(list(cell.seeds()), cell.ensemble).items()
+        if all(each in done for each in those)
+    }
+    if not parts:
         return "not run"
-    params = cell.units[0].params
     metric = metric_named(params.task, metric_of(cell.column) or params.task.main_metric)
     frames = [_joined(results, params.task) for results in done.values()]
     lacking = [seed for seed, frame in zip(done, frames, strict=True) if not is_computed(frame, metric)]
     if lacking:
         return _why_absent(metric, [unit for seed in lacking for unit in cell.seeds()[seed]])
     _refuse_other_examples(frames, list(done.values()))
-    return _evidence(cell, metric, done, frames)
+    of_seed = dict(zip(done, frames, strict=True))
+    means = [averaged([of_seed[each] for each in those]) for those in parts.values()]
+    return _evidence(cell, metric, parts, done, means)
 
 
 def _why_absent(metric: Metric, units: Sequence[Unit]) -> str:
@@ -156,21 +167,27 @@ def _refuse_other_examples(frames: Sequence[pd.DataFrame], results: Sequence[Seq
 
 
 def _evidence(
-    cell: Cell, metric: Metric, done: dict[int, list[UnitResult]], frames: Sequence[pd.DataFrame]
+    cell: Cell,
+    metric: Metric,
+    parts: Mapping[int, Sequence[int]],
+    done: Mapping[int, Sequence[UnitResult]],
+    frames: Sequence[pd.DataFrame],
 ) -> Evidence:
+    """Return the evidence of predictions; `parts` says which seeds those of a seed are made of."""
     task = cell.units[0].params.task
-    digests = {seed: [unit.digest for unit in units] for seed, units in cell.seeds().items()}
+    units = {seed: [unit.digest for unit in found] for seed, found in cell.seeds().items()}
+    used = dict.fromkeys(each for those in parts.values() for each in those)
     metrics = tuple(dict.fromkeys((*task.metrics, metric.name)))
     scored = task.model_copy(update={"metrics": metrics})
     return Evidence(
         params=cell.units[0].params,
         metric=metric,
-        seeds=tuple(done),
+        seeds=tuple(parts),
         ids=tuple(frames[0]["id"]),
         labels=labels_of(task, frames[0]),
         predictions=np.stack([columns_of(task, frame, metric) for frame in frames]),
         constant=best_constant(task, frames[0], metric),
         scores=tuple(score(scored, frame) for frame in frames),
-        digests=tuple("+".join(digests[seed]) for seed in done),
-        seconds={d: r.seconds for seed in done for d, r in zip(digests[seed], done[seed], strict=True)},
+        digests=tuple("+".join(d for each in those for d in units[each]) for those in parts.values()),
+        seconds={d: r.seconds for seed in used for d, r in zip(units[seed], done[seed], strict=True)},
     )

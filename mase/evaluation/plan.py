@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from mase.errors import DataError, MissingWeightsError, ParamsError
 from mase.evaluation.declaration import RowParams, TableParams, task_of
 from mase.evaluation.supplied import Supplied
 from mase.params import TowerParams, load_params, read_named
+from mase.params.combinations import TOWERS
 from mase.proxies.locate import HUB_FILES, OPEN_CLIP, find_checkpoint, find_local
 from mase.units import Unit, UnitResult, load_result
 
@@ -20,6 +22,8 @@ class Cell:
         column: a task, or task:metric; columns of one task have the same units.
         reason: why there are no units where the row has some; see `with_data`.
         supplied: predictions of a user's file, in the place of units.
+        ensemble: how many seeds' predictions each number is of; the units are another row's where it is
+            above 1.
     """
 
     row: str
@@ -27,6 +31,7 @@ class Cell:
     units: tuple[Unit, ...]
     reason: str = ""
     supplied: Supplied | None = None
+    ensemble: int = 1
 
     @property
     def asked(self) -> int:
@@ -64,6 +69,67 @@ def shown_columns(table: TableParams, tasks: Sequence[str] | None) -> list[str]:
     return [c for c in table.columns if tasks is None or c in tasks or task_of(c) in tasks]
 
 
+@dataclass(frozen=True)
+class _Planner:
+    """Makes the cells of a table's rows; the fields are the arguments of `plan`."""
+
+    table: TableParams
+    profile: str
+    seeds: Sequence[int]
+    overrides: Sequence[str]
+    backbone: str | None
+    preset: str | None
+
+    def cells(self, row: RowParams, columns: Sequence[str]) -> list[Cell]:
+        """Return a row's cells; columns of one task have the same units."""
+        tasks = dict.fromkeys(map(task_of, columns))
+        units = {task: self.units(row, task) for task in tasks}
+        files = {task: self.supplied(row, task) for task in tasks}
+        size = 1 if row.ensemble is None else row.ensemble.seeds
+        return [Cell(row.label, c, units[task_of(c)], "", files[task_of(c)], size) for c in columns]
+
+    def units(self, row: RowParams, task: str) -> tuple[Unit, ...]:
+        """Return the units of a row, or of the row that an ensemble is of; none where it has no cell."""
+        model = self.backbone or read_named("profiles", self.profile)["backbone"]
+        if not row.available or row.predictions or task in row.without:
+            return ()
+        if row.backbones and model not in row.backbones:
+            return ()
+        if row.ensemble is not None:
+            return self.units(self.table.row(row.ensemble.of), task)
+        folds = range(self.table.folds[task]) if task in self.table.folds else (None,)
+        return tuple(self.unit(row, task, seed, fold) for seed in self.seeds for fold in folds)
+
+    def unit(self, row: RowParams, task: str, seed: int, fold: int | None) -> Unit:
+        """Return one unit."""
+        folded = () if fold is None else (f"data.folds={self.table.folds[task]}", f"data.fold={fold}")
+        params = load_params(
+            task,
+            profile=self.profile,
+            backbone=row.backbone or self.backbone,
+            preset=self.preset,
+            overlays=row.overlays,
+            overrides=(*self.table.overrides, *row.overrides, *self.overrides, *folded),
+            seed=seed,
+        )
+        part = "" if fold is None else f" / fold {fold}"
+        return Unit(params=params, label=f"{row.label} / {task} / seed {seed}{part}")
+
+    def supplied(self, row: RowParams, task: str) -> Supplied | None:
+        """Return the user's predictions, if the row has some for the task."""
+        if task not in row.predictions:
+            return None
+        params = load_params(
+            task,
+            profile=self.profile,
+            backbone=self.backbone,
+            preset=self.preset,
+            overrides=(*self.table.overrides, *row.overrides, *self.overrides),
+            seed=self.seeds[0],
+        )
+        return Supplied(params, Path(row.predictions[task]).expanduser())
+
+
 def plan(
     table: TableParams,
     *,
@@ -90,48 +156,8 @@ def plan(
     if not seeds or len(set(seeds)) < len(seeds):
         raise ParamsError(f"seeds must be distinct and at least one, got {list(seeds)}")
     columns = shown_columns(table, tasks)
-    model = backbone or read_named("profiles", profile)["backbone"]
-
-    def unit(row: RowParams, task: str, seed: int, fold: int | None) -> Unit:
-        folded = () if fold is None else (f"data.folds={table.folds[task]}", f"data.fold={fold}")
-        params = load_params(
-            task,
-            profile=profile,
-            backbone=row.backbone or backbone,
-            preset=preset,
-            overlays=row.overlays,
-            overrides=(*table.overrides, *row.overrides, *overrides, *folded),
-            seed=seed,
-        )
-        part = "" if fold is None else f" / fold {fold}"
-        return Unit(params=params, label=f"{row.label} / {task} / seed {seed}{part}")
-
-    def units(row: RowParams, task: str) -> tuple[Unit, ...]:
-        if not row.available or row.predictions or task in row.without:
-            return ()
-        if row.backbones and model not in row.backbones:
-            return ()
-        folds = range(table.folds[task]) if task in table.folds else (None,)
-        return tuple(unit(row, task, seed, fold) for seed in seeds for fold in folds)
-
-    def supplied(row: RowParams, task: str) -> Supplied | None:
-        if task not in row.predictions:
-            return None
-        chosen = (*table.overrides, *row.overrides, *overrides)
-        params = load_params(
-            task, profile=profile, backbone=backbone, preset=preset, overrides=chosen, seed=seeds[0]
-        )
-        return Supplied(params, Path(row.predictions[task]).expanduser())
-
-    cells = []
-    for row in table.rows:
-        of_task = {task: units(row, task) for task in dict.fromkeys(map(task_of, columns))}
-        files = {task: supplied(row, task) for task in of_task}
-        cells += [
-            Cell(row.label, column, of_task[task_of(column)], supplied=files[task_of(column)])
-            for column in columns
-        ]
-    return cells
+    planner = _Planner(table, profile, seeds, overrides, backbone, preset)
+    return [cell for row in table.rows for cell in planner.cells(row, columns)]
 
 
 def with_data(cells: Iterable[Cell]) -> list[Cell]:
@@ -168,11 +194,31 @@ def _refuse_missing_files(unit: Unit) -> None:
     backbone = unit.params.backbone
     if backbone.source == "path" and find_local(backbone.ref) is None:
         raise DataError(f"backbone {backbone.name}: no {backbone.ref}, here or in $MASE_HOME/checkpoints")
+    fetched = backbone.source == "hub" and unit.params.method not in TOWERS
+    if fetched and (why := _out_of_reach(backbone.ref, backbone.revision)):
+        raise MissingWeightsError(f"backbone {backbone.name}: {why}")
     if unit.params.method == "conceptbert" and unit.params.conceptbert.vectors is None:
         raise DataError("ConceptBert needs conceptbert.vectors, a file of ConceptNet vectors")
     for modality in unit.params.modalities:
         if modality != "text" and _lies_on_disk(unit.params.towers[modality]):
             find_checkpoint(unit.params.towers[modality])
+
+
+@lru_cache
+def _out_of_reach(ref: str, revision: str | None) -> str:
+    """Return why a model of the hub can be neither found in the cache nor fetched; empty if it can.
+
+    Asked once a process, and once of the hub: loading the model would try for half a minute.
+    """
+    from huggingface_hub import HfApi, errors, try_to_load_from_cache
+
+    if isinstance(try_to_load_from_cache(ref, "config.json", revision=revision), str):
+        return ""
+    try:
+        HfApi().model_info(ref, revision=revision, timeout=5)
+    except (OSError, errors.HTTPError) as cause:  # pyright: ignore[reportPrivateImportUsage]
+        return f"{ref} is not in the cache, and the Hugging Face hub does not give it: {cause}"
+    return ""
 
 
 def _lies_on_disk(tower: TowerParams) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mase import ranks
 from mase.model.inputs import Inputs
 from mase.model.task_model import TaskModel
 
@@ -26,14 +27,22 @@ def in_row_order(
 ) -> dict[str, Tensor]:
     """Ask for batches of rows of like length; return the named answers joined, in the rows' order.
 
+    Several ranks (`mase.ranks`) share the rows, and all get all answers.
+
     Args:
         lengths: (n,) token counts.
         answer: takes the indices of a batch's rows; every tensor it returns has a row per index.
     """
-    batches = evaluation_batches(lengths, batch_size)
+    alone = ranks.count() == 1 or len(lengths) < ranks.count()
+    mine = np.arange(0 if alone else ranks.rank(), len(lengths), 1 if alone else ranks.count())
+    batches = [mine[batch] for batch in evaluation_batches(lengths[mine], batch_size)]
     parts = [answer(indices) for indices in batches]
-    back = torch.from_numpy(np.argsort(np.concatenate(batches)))
-    return {name: torch.cat([part[name] for part in parts])[back] for name in parts[0]}
+    found = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    shares = [(np.concatenate(batches), found)]
+    if not alone:
+        shares = ranks.gathered(shares[0])
+    back = torch.from_numpy(np.argsort(np.concatenate([rows for rows, _ in shares])))
+    return {name: torch.cat([share[name] for _, share in shares])[back] for name in found}
 
 
 @torch.no_grad()

@@ -4,11 +4,15 @@ from typing import Literal
 
 import torch
 
+from mase import ranks
+
 Precision = Literal["auto", "fp32", "bf16"]
 
 
 def training_device() -> torch.device:
-    """Return the accelerator if there is one, else the processor."""
+    """Return the accelerator if there is one, else the processor; a rank has one of its own."""
+    if ranks.count() > 1:
+        return ranks.device()
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

@@ -11,7 +11,6 @@ detector's pre-trained streams of ViLBERT and ConceptBert are not rebuilt here.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -19,7 +18,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from mase.baselines.mc_ptm import TowerWithHead
+from mase.baselines.mc_ptm import TowerWithHead, TunedTower
 from mase.baselines.mpb import MultimodalProxyBaseline
 from mase.data import Rows
 from mase.data.regions import RegionStore, open_regions
@@ -263,7 +262,18 @@ class VqaTower(Answering, TowerWithHead):
         self.look = region_attention(task, width_read_by(head))
 
     @classmethod
-    def build(cls, params: Params, fitted: "Fitted", architecture: Path | None) -> "VqaTower":
-        """Return a model with first weights."""
-        (modality,) = params.modalities
-        return cls(params.task, answer_head(params, fitted, len(fitted.sentence[modality].mean)), modality)
+    def head_of(cls, params: Params, fitted: "Fitted", width: int) -> nn.Module:
+        """Return the head on the tower's vector, or on the joint vector, which is as wide."""
+        return answer_head(params, fitted, width)
+
+
+class VqaTunedTower(VqaTower, TunedTower):
+    """MC-PTM whose tower trains."""
+
+    @classmethod
+    def extras(
+        cls, params: Params, fitted: "Fitted", tables: "Tables", rows: Rows, aligned: "Aligned"
+    ) -> dict[str, Extra]:
+        """Return the questions as the tower's tokens, and the region features, if the task has any."""
+        regions = super().extras(params, fitted, tables, rows, aligned)
+        return {**super(Answering, cls).extras(params, fitted, tables, rows, aligned), **regions}

@@ -11,6 +11,7 @@ from mase.params.streams import STREAMS
 if TYPE_CHECKING:
     from mase.params.models import Params
 
+TOWERS = ("mc_ptm", "mc_ptm_tuned")  # methods that are a tower with a head, without a language model
 PROMPTED = ("classification", "regression")  # families that a prompt can be answered for
 PROBED = ("classification", "regression")  # families in which a probe has something to learn
 MIXED = ("classification", "regression", "multiple_choice")  # families with a mixture of predictions
@@ -42,8 +43,10 @@ def _check_method(params: "Params") -> None:
     method, modalities = params.method, params.modalities
     if method in ("mase", "mpb", *STREAMS) and "text" not in modalities:
         raise ValueError(f"method {method} needs the text modality")
-    if method == "mc_ptm" and (len(modalities) != 1 or "text" in modalities):
-        raise ValueError("method mc_ptm takes exactly one proxy modality")
+    if method in TOWERS and (len(modalities) != 1 or "text" in modalities):
+        raise ValueError(f"method {method} takes exactly one proxy modality")
+    if method == "mc_ptm_tuned" and params.proxies.overflow != "truncate":
+        raise ValueError("method mc_ptm_tuned reads one vector of a text; set proxies.overflow to truncate")
     if method in ("iace", "vawi", "zero_shot") and modalities != ("text", "image"):
         raise ValueError(f"method {method} takes the modalities text and image")
     if method in STREAMS:

@@ -152,7 +152,9 @@ class Params(Frozen):
     data: DataParams = DataParams()
     backbone: BackboneParams
     towers: dict[Modality, TowerParams]
-    method: Literal["mase", "mpb", "mc_ptm", "iace", "vawi", "vilbert", "conceptbert", "zero_shot"] = "mase"
+    method: Literal[
+        "mase", "mpb", "mc_ptm", "mc_ptm_tuned", "iace", "vawi", "vilbert", "conceptbert", "zero_shot"
+    ] = "mase"
     modalities: tuple[Modality, ...] = MODALITIES
     proxies: ProxyParams = ProxyParams()
     fusion: FusionParams = FusionParams()

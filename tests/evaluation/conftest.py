@@ -31,6 +31,16 @@ class FakeUnit:
 class FakeResult:
     folder: Path
     seconds: float = 10.0
+    counts: dict[str, int] = field(default_factory=lambda: {"train": 1234, "slice": 100, "evaluation": 200})
+    details: dict[str, Any] = field(
+        default_factory=lambda: {
+            "task": "looks",
+            "data_digest": "0123456789abcdef0123",
+            "versions": {"torch": "2.14.1"},
+            "precision": "fp32",
+            "peak_bytes": 3 * 2**29,
+        }
+    )
 
 
 @dataclass

@@ -7,7 +7,16 @@ import pytest
 
 from mase.errors import DataError, ParamsError
 from mase.evaluation.declaration import TableParams, load_table, task_of
-from mase.evaluation.plan import Cell, lacking, plan, shown_columns, unique_units, with_data, work
+from mase.evaluation.plan import (
+    Cell,
+    _out_of_reach,
+    lacking,
+    plan,
+    shown_columns,
+    unique_units,
+    with_data,
+    work,
+)
 from mase.params import available, load_params
 from mase.units import Unit
 
@@ -33,14 +42,16 @@ def test_every_shipped_table_can_be_planned(name: str) -> None:
         expected = row.available and not row.backbones and (cell.row, task_of(cell.column)) not in without
         assert bool(cell.units) == expected
     for column in table.columns:
-        mine = [c.units[0].params.model_dump_json() for c in cells if c.column == column and c.units]
+        of_column = [c for c in cells if c.column == column and c.units and c.ensemble == 1]
+        mine = [c.units[0].params.model_dump_json() for c in of_column]
         assert len(set(mine)) == len(mine)  # no two rows are the same run
 
 
 def test_rows_differ_from_full_mase_in_what_they_claim() -> None:
     cells = plan(load_table("6"), profile="local", seeds=[0], tasks=["mrpc"], overrides=["data.dir=nowhere"])
     params = {cell.row: cell.units[0].params for cell in cells if cell.units}
-    assert len(params) == 16
+    assert len(params) == 20
+    assert params.pop("Text only, two seeds averaged") == params["Text only"]
     assert params["w/o contrastive loss"].contrastive.alpha == 0
     assert params["w/o self-balancing"].allocation.mode == "fixed"
     assert params["w/o entity-level injection"].graph is None
@@ -49,6 +60,7 @@ def test_rows_differ_from_full_mase_in_what_they_claim() -> None:
     assert params["Shuffled proxies"].proxies.shuffle
     assert params["MPB, image"].modalities == ("text", "image")
     assert params["CLIP +None"].method == "mc_ptm"
+    assert params["CLIP +None, tuned"].method == "mc_ptm_tuned"
     assert len({p.model_dump_json() for p in params.values()}) == len(params)
 
 
@@ -207,3 +219,36 @@ def test_a_row_whose_checkpoint_is_not_there_says_so_and_leaves_the_others(share
     said = lacking(found.values())
     assert "backbone voken-bert: no vlm_12L_768H_wiki, here or in $MASE_HOME/checkpoints" in said
     assert not found["+Image"].units and any("give a folder of images" in reason for reason in said)
+
+
+def test_a_row_whose_model_neither_the_cache_nor_the_hub_gives_says_so_and_leaves_the_others(
+    shared_data: Path,
+) -> None:
+    chosen = [f"data.dir={shared_data}"]
+    cells = with_data(
+        plan(load_table("modern"), profile="local", seeds=[0], tasks=["mrpc"], overrides=chosen)
+    )
+    lost = {cell.row for cell in cells if not cell.units}
+    assert lost == {f"{row}, {model}" for row in ("None", "MASE") for model in ("ModernBERT", "DeBERTa")}
+    first, second = lacking(cells)  # one line a model
+    assert first.startswith("backbone ModernBERT-base: answerdotai/ModernBERT-base is not in the cache, and")
+    assert second.startswith("backbone deberta-v3-base: ")
+    adapted = next(cell for cell in cells if cell.row == "MASE, LoRA")
+    assert adapted.units[0].params.backbone.adapter == "lora"
+
+
+def test_a_model_that_is_in_the_cache_is_not_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, declare: Callable[..., TableParams]
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    revision = load_params("looks", profile="smoke", backbone="modernbert-base").backbone.revision
+    folder = tmp_path / "models--answerdotai--ModernBERT-base" / "snapshots" / str(revision)
+    rows = [{"label": "A", "group": "reference"}, {"label": "B", "backbone": "modernbert-base"}]
+    _out_of_reach.cache_clear()
+    cells = plan(declare(["looks"], rows), profile="smoke", seeds=[0])
+    assert [bool(cell.units) for cell in with_data(cells)] == [True, False]
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    _out_of_reach.cache_clear()
+    assert [bool(cell.units) for cell in with_data(cells)] == [True, True]
+    _out_of_reach.cache_clear()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.book import closing, noted_run, open_noted
+from flows.book import noted_run, open_noted
 from mase.tracking import names, runs
 
 
@@ -38,7 +38,7 @@ class Stop(BaseException):
 )
 def test_a_run_is_closed_with_what_happened(error: BaseException | None, status: str) -> None:
     try:
-        with closing(open_noted("key", "name", None, {})):
+        with open_noted("key", "name", None, {}):
             if error is not None:
                 raise error
     except (Exception, Stop, KeyboardInterrupt) as caught:

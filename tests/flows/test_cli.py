@@ -13,7 +13,7 @@ from flows.cli import app
 
 COMMANDS = [
     "reproduce", "ablations", "report", "train", "tune", "predict", "explain", "compare", "verdict",
-    "parse", "runs", "serve",
+    "parse", "runs", "serve", "register", "doctor", "dashboard",
     "parse evaluate", "parse coverage", "towers check", "towers train", "proxies extract",
     "params check", "params show",
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """Requests for several tables: which tasks go where, what has no data, what is shared."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,42 @@ def test_a_task_without_data_leaves_the_others(
 def test_no_data_at_all_is_an_error(tables: tuple[str, str]) -> None:
     with pytest.raises(DataError, match="train.tsv not found"):
         make_plan(request(tables[1:], "mrpc"))
+
+
+ENSEMBLE = """  - {label: Other, group: method, overlays: [methods/mpb]}
+  - {label: Two, group: control, ensemble: {of: Other}}
+"""
+
+
+@pytest.mark.usefixtures("mase_home")
+def test_an_asked_row_is_filled_where_it_is_and_need_not_be_in_every_table(
+    tables: tuple[str, str],
+) -> None:
+    Path(tables[1]).write_text(Path(tables[1]).read_text() + ENSEMBLE)
+    both = replace(request(tables, "sst2"), rows=("Other",))
+    (only,) = make_plan(both).tables
+    assert only.declaration.name == "second"
+    assert [row.label for row in only.declaration.rows] == ["A", "Other"]
+    every = make_plan(replace(both, rows=("Later", "Other")))
+    assert [[r.label for r in t.declaration.rows] for t in every.tables] == [
+        ["A", "Later"],
+        ["A", "Later", "Other"],
+    ]
+    with pytest.raises(
+        ParamsError, match="these tables have no row 'Nobody'; there is: A; Later; Other; Two"
+    ):
+        make_plan(replace(both, rows=("Other", "Nobody")))
+    with pytest.raises(ParamsError, match="table first has no row 'Other'; there is: A; Later"):
+        make_plan(replace(both, tables=tables[:1]))
+
+
+@pytest.mark.usefixtures("mase_home")
+def test_an_ensemble_brings_the_row_that_it_is_made_of(tables: tuple[str, str]) -> None:
+    Path(tables[1]).write_text(Path(tables[1]).read_text() + ENSEMBLE)
+    plan = make_plan(replace(request(tables[1:], "sst2"), rows=("Two",), seeds=2))
+    (table,) = plan.tables
+    assert [row.label for row in table.declaration.rows] == ["A", "Other", "Two"]
+    assert len(plan.units()) == 4  # two rows of two seeds
 
 
 def test_the_reports_command_makes_the_same_request(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
+from typer.testing import CliRunner
 
+from flows.cli import app
 from flows.server import announced_url, note_path, running_server
+from flows.server_setup import ZOMBIES
 from mase.artifacts import write_json
 from mase.errors import ParamsError
 
@@ -50,7 +54,7 @@ def served(tmp_path: Path, mase_home: Path) -> Iterator[Served]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
     environment |= {"HOME": str(tmp_path), "MASE_HOME": str(mase_home), "NO_COLOR": "1", "DO_NOT_TRACK": "1"}
     with log.open("wb") as stream:
-        command = [sys.executable, "-m", "flows.cli", "serve", "--port", str(port)]
+        command = [sys.executable, "-m", "flows.cli", "serve", "--port", str(port), "--gpu-slots", "3"]
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=stream, stderr=stream)
     try:
         deadline = time.monotonic() + 120
@@ -82,6 +86,12 @@ def test_prefects_own_command_runs_the_deployments(served: Served, tmp_path: Pat
     assert len(list((mase_home / "units").iterdir())) == 5
     assert list((mase_home / "reports").glob("demo-ablations-smoke-*/demo-ablations.md"))
 
+    limit = httpx.get(f"{served.url}/v2/concurrency_limits/gpu").raise_for_status().json()
+    assert (limit["limit"], limit["active_slots"]) == (3, 0)
+    (automation,) = httpx.post(f"{served.url}/automations/filter", json={}).raise_for_status().json()
+    assert (automation["name"], automation["enabled"]) == (ZOMBIES, True)
+    assert automation["actions"][0]["state"] == "CRASHED"
+
     literal = served.prefect("deployment", "run", "mase-ablations")  # finds the server by itself
     assert literal.returncode == 0, literal.stdout + literal.stderr
     assert "mase-ablations/mase-ablations" in literal.stdout
@@ -92,6 +102,16 @@ def test_prefects_own_command_runs_the_deployments(served: Served, tmp_path: Pat
     served.process.send_signal(signal.SIGINT)
     served.process.wait(timeout=60)
     assert not (mase_home / "prefect" / "server.json").exists()
+
+
+def test_a_work_pool_needs_a_server_that_stays(
+    mase_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))  # no Prefect profile
+    monkeypatch.delenv("PREFECT_HOME")
+    result = CliRunner().invoke(app, ["serve", "--work-pool", "mase"])
+    assert result.exit_code == 2
+    assert "set PREFECT_API_URL" in result.stderr
 
 
 def test_a_taken_port_is_a_clear_error(mase_home: Path) -> None:

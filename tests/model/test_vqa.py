@@ -129,7 +129,7 @@ def test_a_signal_that_only_regions_carry_is_learnt_with_them_and_not_without(fo
         Predictor.load(seen.folder).predict(["What colour is the cup?"])
 
 
-@pytest.mark.parametrize("method", ["mase", "mpb", "mc_ptm_image", "text"])
+@pytest.mark.parametrize("method", ["mase", "mpb", "mc_ptm_image", "mc_ptm_image_tuned", "text"])
 def test_every_method_reads_regions_and_training_moves_what_reads_them(folder: Path, method: str) -> None:
     params = params_of(folder, "training.max_steps=2", "data.max_train_rows=60", method=method)
     run = assemble(params)

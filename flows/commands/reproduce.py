@@ -44,8 +44,8 @@ RowLabels = Annotated[
     list[str],
     typer.Option(
         "--row",
-        help="Label of a row to fill, beside the reference and the primary row; repeatable; a table without any "
-        "of them is left out. All by default.",
+        help="Label of a row to fill, beside the reference and the primary row; repeatable. A table "
+        "without any of them is left out. All rows by default.",
     ),
 ]
 Seeds = Annotated[int, typer.Option(min=1, help="Seeds per cell.")]

@@ -162,10 +162,10 @@ def in_time(taken: tuple[float, float]) -> bool:
     """Tell whether a page came in time: its heading, which needs no run read, and the whole of it.
 
     Where others use the processors, Streamlit's own scripts take longer than three seconds to show a
-    heading; reading 2,000 runs must then take no longer than they do.
+    heading; the whole page may then take three times that (through MLflow's client it takes eight times).
     """
     streamlit, whole = taken
-    return whole < max(FIRST_PAGE_SECONDS, 2 * streamlit)
+    return whole < max(FIRST_PAGE_SECONDS, 3 * streamlit)
 
 
 def test_every_page_fits_loads_nothing_from_elsewhere_and_runs_no_script_of_the_data(

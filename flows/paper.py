@@ -6,7 +6,7 @@ from prefect import flow
 
 from flows.engines import Engine, EngineName
 from flows.overrides import data_overrides
-from flows.publish import progress_watcher, publish_tables
+from flows.publish import progress_watcher, publish_run, publish_tables
 from flows.reproduce import UnitsFailed, reproduce
 from flows.request import DEFAULT_SEEDS, Request
 from flows.tasks import TASKS
@@ -32,15 +32,16 @@ def mase_paper(
     """Reproduce tables and figures; return paths and counts.
 
     Args:
-        profile: sizes, backbone, towers and data source, a name under `params/profiles/`.
+        profile: sizes, backbone, towers and data source: a name under `params/profiles/`, or a path.
         tables: names or numbers; by default Table 6, or its embedded twin for embedded data.
         figures: "4", "5"; without tables, only what the figures show is trained.
         tasks: columns to fill; by default all.
         seeds: how many seeds a cell has.
-        data_dir: folder of the official data files; sets `data.source=files`.
-        overrides: `a.b=c`, as for `--set`.
-        backbone, preset: replace the profile's choice.
-        vectors: folder of vectors of named things, for Figure 5.
+        data_dir: folder of the official data files, on the worker; sets `data.source=files`.
+        overrides: settings of `params/` to replace, each `a.b=c`; they hold for every row.
+        backbone: a name under `params/backbones/`; by default the profile's.
+        preset: paper, sound or em; by default the profile's.
+        vectors: folder of vectors of named things, on the worker, for Figure 5.
         rows: labels of rows to fill, beside the reference and the primary row; by default all.
         engine: where units are trained: local, process, ray or dask.
         workers: units at a time; by default one per GPU, else one per two cores.
@@ -65,9 +66,16 @@ def mase_paper(
 
 
 def run_and_publish(request: Request, name: str, engine: Engine) -> dict[str, Any]:
-    """Reproduce inside a flow run and leave its tables as artifacts."""
+    """Reproduce inside a flow run; leave a link to its tracked run, its progress and its tables."""
     try:
-        made = reproduce(request, name=name, steps=TASKS, engine=engine, watch=progress_watcher(name))
+        made = reproduce(
+            request,
+            name=name,
+            steps=TASKS,
+            engine=engine,
+            watch=progress_watcher(name),
+            opened=publish_run,
+        )
     except UnitsFailed as cause:
         publish_tables(cause.made.tables)
         raise

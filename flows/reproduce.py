@@ -57,10 +57,13 @@ def reproduce(
     steps: Steps = PLAIN,
     engine: Engine = LOCAL,
     watch: Callable[[int, int], None] | None = None,
+    opened: Callable[[str], None] | None = None,
 ) -> Reproduction:
     """Train what a request lacks, then write its tables and figures.
 
     An engine other than `local` needs steps that are Prefect tasks, and is called in a flow run.
+
+    `opened` is called with the id of the tracked run, before anything is trained.
 
     With nothing to train no run is opened and no step is called but the last.
 
@@ -74,6 +77,8 @@ def reproduce(
     if not todo:
         return _made(plan, Outcome(linked=plan.units()), steps)
     with Progress(len(todo), watch=watch), book.plan_run(name, plan) as run:
+        if opened is not None:
+            opened(run.run_id)
         outcome = run_cells(plan, steps, run, engine)
         made = _made(plan, outcome, steps)
         for table, files in made.tables.items():

@@ -13,6 +13,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from flows import steps
+from flows.gpu import in_gpu_slot
 from flows.outputs import write_tables
 
 
@@ -24,6 +25,6 @@ TASKS = steps.Steps(
     prepare=_task("prepare", steps.prepare),
     graphs=_task("graphs", steps.graphs),
     proxies=_task("proxies", steps.proxies),
-    train=_task("train", steps.train, "train: {label}"),
+    train=_task("train", in_gpu_slot(steps.train), "train: {label}"),
     tables=_task("tables", write_tables),
 )

@@ -4,8 +4,10 @@ from typing import Any
 
 from prefect import flow
 
+from flows import book
 from flows.overrides import data_overrides
 from flows.progress import Progress
+from flows.publish import publish_run
 from flows.single import train_one
 from flows.tasks import TASKS
 
@@ -24,13 +26,18 @@ def mase_train(
     """Train one unit, or find it done; return its folder and scores.
 
     Args:
-        task: a name under `params/tasks/`.
-        method: a method, ablation or control.
-        profile, seed, data_dir, overrides, backbone, preset: as for `mase_paper`.
+        task: a name under `params/tasks/`, or the path of a task's file.
+        profile: sizes, backbone, towers and data source: a name under `params/profiles/`, or a path.
+        method: a method, an ablation or a control of `params/`.
+        seed: what everything random in the run is drawn from.
+        data_dir: folder of the official data files, on the worker; sets `data.source=files`.
+        overrides: settings of `params/` to replace, each `a.b=c`.
+        backbone: a name under `params/backbones/`; by default the profile's.
+        preset: paper, sound or em; by default the profile's.
     """
     every = [*data_overrides(data_dir), *(overrides or [])]
     with Progress(1):
-        return train_one(
+        made = train_one(
             task,
             profile=profile,
             methods=[method],
@@ -40,3 +47,5 @@ def mase_train(
             preset=preset,
             steps=TASKS,
         )
+    publish_run(book.noted_run(f"unit-{made['digest']}"))
+    return made

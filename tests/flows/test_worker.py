@@ -61,6 +61,8 @@ def is_alive(process: psutil.Process) -> bool:
 def test_flow_runs_are_closed_before_their_worker_ends(tmp_path: Path, number: signal.Signals) -> None:
     closed, log = tmp_path / "closed", tmp_path / "log"
     process = supervise(WORKER, closed, log)
+    family: list[psutil.Process] = []
+    still_there: list[psutil.Process] = []
     try:
         deadline = time.monotonic() + 60
         while "trains" not in log.read_text(encoding="utf-8"):
@@ -71,9 +73,12 @@ def test_flow_runs_are_closed_before_their_worker_ends(tmp_path: Path, number: s
         os.killpg(process.pid, number)  # as a terminal does
         assert process.wait(timeout=60) == 7
     finally:
+        for child in filter(is_alive, family):
+            still_there.append(child)
+            child.kill()
         process.kill()
     assert closed.read_text(encoding="utf-8") == "closed"
-    assert not any(is_alive(child) for child in family)
+    assert not still_there
 
 
 def test_the_exit_code_of_a_worker_is_returned(tmp_path: Path) -> None:

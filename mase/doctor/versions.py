@@ -11,10 +11,11 @@ from mase.doctor.check import Check
 
 ROOT = Path(__file__).resolve().parents[2]
 OLDEST_PYTHON = (3, 11)
-REASONS = {"fastapi": "Prefect's server cannot be built with FastAPI 0.155 or newer"}
+REASONS = {"fastapi": "Prefect's clients fail with FastAPI 0.151 or newer, its server with 0.155"}
 EXTRAS = {
     "dashboard": "mase dashboard",
     "postgres": "tracking, studies and Prefect on PostgreSQL",
+    "servers": "the servers of docker-compose.yml",
     "ray": "--engine ray",
     "dask": "--engine dask",
     "regions": "VQA region features in h5 files",

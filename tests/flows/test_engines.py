@@ -131,10 +131,9 @@ def test_a_ray_cluster_of_two_nodes_predicts_the_same(
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     from ray.cluster_utils import Cluster
 
-    here = {"num_cpus": 1, "node_ip_address": "127.0.0.1"}
-    cluster = Cluster(initialize_head=True, head_node_args={**here, "include_dashboard": False})
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
-        cluster.add_node(**here)
+        cluster.add_node(num_cpus=1)
         made = mase_paper(
             profile="smoke", tables=[tiny_table], seeds=1, engine="ray", address=cluster.address
         )

@@ -100,6 +100,15 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
     return predictions(home)
 
 
+@pytest.fixture
+def spawning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let worker processes be spawned from a pytest-xdist worker, whose main module cannot be run again."""
+    main = sys.modules["__main__"]
+    if hasattr(main, "__file__"):
+        monkeypatch.delattr(main, "__file__")
+    monkeypatch.setattr(main, "__spec__", None)
+
+
 def assert_as_alone(home: Path, alone: dict[str, pd.DataFrame]) -> None:
     found = predictions(home)
     assert found.keys() == alone.keys() and len(found) == 3
@@ -112,7 +121,7 @@ def assert_as_alone(home: Path, alone: dict[str, pd.DataFrame]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.usefixtures("prefect_server", "spawning")
 @pytest.mark.parametrize("engine", ["process", "dask"])
 def test_workers_of_this_machine_predict_the_same(
     engine: EngineName, mase_home: Path, tiny_table: str, alone: dict[str, pd.DataFrame]
@@ -124,7 +133,7 @@ def test_workers_of_this_machine_predict_the_same(
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.usefixtures("prefect_server", "spawning")
 def test_a_ray_cluster_of_two_nodes_predicts_the_same(
     mase_home: Path, tiny_table: str, alone: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,7 +154,7 @@ def test_a_ray_cluster_of_two_nodes_predicts_the_same(
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.usefixtures("prefect_server", "spawning")
 def test_a_unit_that_fails_on_a_worker_leaves_the_others(mase_home: Path, tiny_table: str) -> None:
     text = Path(tiny_table).read_text(encoding="utf-8")
     wrong = (

@@ -1,6 +1,7 @@
 """Start the server: `python -m dashboards [Streamlit's options]`.
 
-What the first page needs is imported before the server listens, so that nobody waits for it.
+What pages need is imported before the server listens, so that nobody waits for it: the first page
+reads a store, and the scene graphs' towers and parser bring in torch and OpenCLIP.
 """
 
 import sys
@@ -8,7 +9,14 @@ from importlib import import_module
 from pathlib import Path
 
 APP = Path(__file__).with_name("app.py")
-NEEDED = ("altair", "optuna.importance", "mase.tracking.listing", "mase.scenegraph")
+NEEDED = (
+    "altair",
+    "optuna.importance",
+    "mase.tracking.listing",
+    "mase.scenegraph.learned",
+    "mase.proxies",
+    "open_clip",
+)
 OPTIONS = (
     "--server.headless=true",  # or it asks for an e-mail address
     "--server.fileWatcherType=none",

@@ -11,6 +11,7 @@ from dashboards.tree import cell_of
 
 MOST, IN_LINE, AT_FIRST = 9, 3, 3
 UNITS, REPORTS = "Units", "Reports (mean over seeds)"
+METRICS = ("em/information/",)
 ABOUT = (
     "Above: weights of the modalities, uniform dotted. Below: the information that they follow, with one "
     "standard error on either side."
@@ -37,7 +38,7 @@ def page() -> None:
 
 
 def _units() -> None:
-    runs = store.runs_or_how()
+    runs = store.runs_or_how(METRICS)
     if runs is None:
         return
     choices = choices_of(runs)

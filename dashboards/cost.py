@@ -12,6 +12,7 @@ from dashboards.tree import cell_of
 GIBIBYTE = 2**30
 MOST_BARS = 25
 GROUPS = {"Row": "row", "Task": "task"}
+METRICS = ("cost/",)
 ABOUT = (
     "Time of preparation, training and evaluation in the attempt that finished. Peak memory is the "
     "accelerator's, or the process's where there is none."
@@ -28,7 +29,7 @@ FORMATS = {
 def page() -> None:
     """Show the cost of the finished units."""
     st.title("Cost")
-    runs = store.runs_or_how()
+    runs = store.runs_or_how(METRICS)
     if runs is None:
         return
     seeds = cell_of(runs)

@@ -12,6 +12,7 @@ from mase.modalities import MODALITIES
 
 MOST_ROWS = 14
 COLUMNS = ["task", "row", "modality", "seeds", "information", "information_se", "weight"]
+METRICS = ("em/weight/", "em/information/", "em/information_se/")
 ABOUT = (
     "I(h; y) in nats (Eq. 10), measured on the information slice at the last E-step: the mean over seeds, "
     "and one standard error on either side, of seeds and slice together."
@@ -26,7 +27,7 @@ FORMATS = {
 def page() -> None:
     """Show the information of every modality at the last E-step."""
     st.title("Information")
-    runs = store.runs_or_how()
+    runs = store.runs_or_how(METRICS)
     if runs is None:
         return
     found = summary(cell_of(runs))

@@ -13,8 +13,8 @@ from mase.artifacts import home
 from mase.errors import MaseError
 from mase.modalities import MODALITIES
 from mase.tracking import RunRecord, database
+from mase.tracking.address import sqlite_file, tracking_uri, without_credentials
 from mase.tracking.listing import METRICS, listing, trajectories
-from mase.tracking.mlflow_tracker import sqlite_file, tracking_uri
 from mase.tracking.reader import read_run
 
 FRESH_SECONDS = 2  # several open pages share one reading
@@ -80,10 +80,10 @@ def runs_or_how(metrics: tuple[str, ...] = METRICS) -> pd.DataFrame | None:
 
 
 def shown_address() -> str:
-    """Return the store's address without a password."""
+    """Return the store's address without credentials."""
     uri = tracking_uri()
     file = sqlite_file(uri)
-    return str(file) if file is not None else re.sub(r"://[^@/]*@", "://", uri)
+    return str(file) if file is not None else without_credentials(uri)
 
 
 @st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)

@@ -55,12 +55,12 @@ def read_study(folder: Path) -> optuna.Study | None:
     """Return a study, which another process may be working on; None if it has not begun.
 
     Raises:
-        MaseError: if the database that keeps studies cannot be opened.
+        MaseError: if the database that keeps studies cannot be opened or has no tables yet.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if not os.environ.get(VARIABLE) and not journal_path(folder).exists():
         return None  # opening a journal would make its file
-    storage = study_storage(folder)
+    storage = study_storage(folder, make_tables=False)
     if folder.name not in optuna.get_all_study_names(storage):
         return None
     return optuna.load_study(study_name=folder.name, storage=storage)

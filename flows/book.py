@@ -14,7 +14,7 @@ from mase.artifacts import digest_of, home, write_json
 from mase.errors import TrackingError
 from mase.evaluation.plan import Cell
 from mase.tracking import Tracker, names, open_tracker
-from mase.tracking.mlflow_tracker import tracking_uri
+from mase.tracking.address import identity, tracking_uri
 from mase.units import Unit
 
 
@@ -28,7 +28,7 @@ def noted_run(key: str) -> str | None:
     if not path.exists():
         return None
     note = json.loads(path.read_text(encoding="utf-8"))
-    return note["run_id"] if note["store"] == tracking_uri() else None
+    return note["run_id"] if note["store"] == identity(tracking_uri()) else None
 
 
 def open_noted(key: str, name: str, parent: str | None, tags: Mapping[str, str]) -> Tracker:
@@ -44,7 +44,7 @@ def open_noted(key: str, name: str, parent: str | None, tags: Mapping[str, str])
         except TrackingError:
             pass
     tracker = open_tracker(name, parent=parent, tags=tags)
-    write_json(_note(key), {"run_id": tracker.run_id, "store": tracking_uri()})
+    write_json(_note(key), {"run_id": tracker.run_id, "store": identity(tracking_uri())})
     return tracker
 
 

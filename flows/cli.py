@@ -43,6 +43,7 @@ app = typer.Typer(
 
 def _register() -> None:
     from flows.commands import (
+        bundle,
         compare,
         dashboard,
         doctor,
@@ -78,6 +79,7 @@ def _register() -> None:
         doctor,
     ):
         module.register(app)
+    app.add_typer(bundle.app, name="bundle")
     app.add_typer(proxies.app, name="proxies")
     app.add_typer(towers.app, name="towers")
     app.add_typer(voken.app, name="voken")

@@ -1,28 +1,41 @@
 """Where units are trained: one after another in this process, or several at a time by Prefect's task runners.
 
     local    in this process
-    process  worker processes of this machine, a GPU each where there are several
+    process  worker processes of this machine
     ray      a Ray cluster, or one that is started here (extra `ray`)
     dask     a Dask cluster, or one that is started here (extra `dask`)
+
+Workers that are started here have a GPU each where there are any, and so has a unit on a Ray cluster with
+GPUs. The workers of a Dask cluster have what they were started with.
 
 Workers write into `$MASE_HOME` and `$MASE_TRACKING_URI`: on several machines the first must be a
 folder that all of them see, the second a server.
 """
 
+import copy
+import functools
+import logging
+import math
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, Protocol, cast, get_args
+from types import FrameType
+from typing import Any, Literal, NoReturn, Protocol, cast, get_args
 
-from flows.interruption import raise_interrupted
+from flows.environment import variables_set
+from flows.gpu import gpus
+from flows.interruption import Interrupted
 from mase.artifacts import home
 from mase.errors import ParamsError
 
 EngineName = Literal["local", "process", "ray", "dask"]
+_own: dict[str, str] = {}  # variables of this process, where it is a worker of the engine `process`
+_stopped = threading.Event()  # that worker was asked to end
 EXTRAS = {"ray": "prefect_ray", "dask": "prefect_dask"}
 
 
@@ -73,13 +86,16 @@ class Engine:
         Raises:
             ParamsError: if the engine's package is not installed.
         """
-        if "MASE_HOME" not in os.environ:
-            os.environ["MASE_HOME"] = str(home())  # workers have working directories of their own
+        os.environ["MASE_HOME"] = str(home())  # workers have working directories of their own
         try:
             runner = self._task_runner()
         except ImportError as cause:
             raise ParamsError(f"engine {self.name}: {cause}; pip install 'mase[{self.name}]'") from cause
-        with runner:
+        if self.name == "process":
+            step = with_variables(step, own_variables)
+        if self.name == "dask" and self.address:
+            step = with_variables(step, partial(dict, worker_environment()))
+        with runner, self._gpu_each():
             try:
                 yield lambda **values: runner.submit(step, values)
             except BaseException:
@@ -88,54 +104,136 @@ class Engine:
 
     def _task_runner(self) -> Any:
         workers = self.workers or default_workers()
-        threads = str(max(1, (os.cpu_count() or 1) // workers))
+        threads = max(1, (os.cpu_count() or 1) // workers)
         if self.name == "ray":
             from prefect_ray.task_runners import RayTaskRunner
 
-            return RayTaskRunner(self.address, _ray_start(self.address, workers, threads))
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+            return RayTaskRunner(self.address, ray_start(self.address, workers, threads))
         if self.name == "dask":
             from prefect_dask.task_runners import DaskTaskRunner
 
-            started = {"n_workers": workers, "threads_per_worker": 1, "env": worker_environment(threads)}
+            if self.address:
+                return DaskTaskRunner(address=self.address)
             return DaskTaskRunner(
-                address=self.address, cluster_kwargs=None if self.address else cast(dict[str, Any], started)
+                cluster_class="distributed.SpecCluster", cluster_kwargs=dask_cluster(workers, threads)
             )
         from prefect.task_runners import ProcessPoolTaskRunner
 
         number = multiprocessing.get_context("spawn").Value("i", 0)
-        gpus = _gpus()
         return ProcessPoolTaskRunner(
-            workers, initializer=prepare_worker, initargs=(number, gpus, worker_environment(threads))
+            workers, initializer=prepare_worker, initargs=(number, gpus(), worker_environment(threads))
         )
 
+    def _gpu_each(self) -> AbstractContextManager[None]:
+        """Have Ray give each unit a GPU, where its cluster has any; the other engines do so by worker."""
+        if self.name != "ray":
+            return nullcontext()
+        import ray
+        from prefect_ray.context import remote_options
 
-def _ray_start(address: str | None, workers: int, threads: str) -> dict[str, Any]:
-    """Return the arguments of `ray.init`; the size of a cluster that runs is its own."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    common = {"runtime_env": {"env_vars": worker_environment(threads)}, "log_to_driver": False}
-    return common if address else {**common, "num_cpus": workers, "include_dashboard": False}
+        there = int(ray.cluster_resources().get("GPU", 0))
+        workers = there if self.address else self.workers or default_workers()
+        return cast(AbstractContextManager[None], remote_options(num_gpus=gpu_share(workers, there)))
 
 
-def worker_environment(threads: str) -> dict[str, str]:
-    """Return the variables that a worker needs from here: stores, servers, quiet settings, threads."""
+def gpu_share(workers: int, there: int) -> float:
+    """Return the part of a GPU that a unit has, where so many units share these GPUs."""
+    return 1 / math.ceil(workers / there) if there else 0
+
+
+def ray_start(address: str | None, workers: int, threads: int) -> dict[str, Any]:
+    """Return the arguments of `ray.init`; a cluster that runs has its own size and threads."""
+    if address:
+        return {"runtime_env": {"env_vars": worker_environment()}, "log_to_driver": False}
+    return {
+        "runtime_env": {"env_vars": worker_environment(threads)},
+        "log_to_driver": False,
+        "num_cpus": workers,
+        "num_gpus": len(gpus()),
+        "include_dashboard": False,
+    }
+
+
+def dask_cluster(workers: int, threads: int) -> dict[str, Any]:
+    """Return the arguments of a Dask cluster of this machine.
+
+    Dask's own `LocalCluster` gives all workers the same variables, and each a share of the memory that
+    it ends them for.
+    """
+    from distributed import Nanny, Scheduler
+
+    quiet = {"silence_logs": logging.WARNING}
+    common = quiet | {"host": "127.0.0.1", "nthreads": 1, "memory_limit": 0, "dashboard": False}
+    devices, variables = gpus(), worker_environment(threads)
+    return quiet | {
+        "scheduler": {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard": False}},
+        "workers": {
+            number: {"cls": Nanny, "options": common | {"env": variables | gpu_of(number, devices)}}
+            for number in range(workers)
+        },
+    }
+
+
+def worker_environment(threads: int | None = None) -> dict[str, str]:
+    """Return the variables that a worker needs from here: stores, servers, quiet settings, threads.
+
+    Args:
+        threads: of a worker, unless OMP_NUM_THREADS says; None: what the worker itself has.
+    """
     names = ("MASE_", "MLFLOW_", "PREFECT_", "HF_", "NLTK_", "DO_NOT_TRACK", "TOKENIZERS_PARALLELISM")
-    passed = {key: value for key, value in os.environ.items() if key.startswith(names)}
-    return passed | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)}
+    passed = {key: value for key, value in os.environ.items() if key.startswith((*names, "OMP_NUM_THREADS"))}
+    return passed if threads is None else {"OMP_NUM_THREADS": str(threads)} | passed
 
 
-def prepare_worker(number: Any, gpus: list[str], variables: dict[str, str]) -> None:
+def with_variables(step: Callable[..., Any], variables: Callable[[], dict[str, str]]) -> Any:
+    """Return a Prefect task that sets the variables that its worker finds while it runs."""
+    original: Any = step
+    carried: Any = copy.copy(step)
+
+    @functools.wraps(original.fn)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with variables_set(variables()):
+            return original.fn(*args, **kwargs)
+
+    carried.fn = run
+    return carried
+
+
+def gpu_of(number: int, devices: list[str]) -> dict[str, str]:
+    """Return the variable that leaves a worker one GPU, by turns; none where there is no choice."""
+    return {"CUDA_VISIBLE_DEVICES": devices[number % len(devices)]} if len(devices) > 1 else {}
+
+
+def prepare_worker(number: Any, devices: list[str], variables: dict[str, str]) -> None:
     """Make a new worker process ready: its own GPU, its threads, and SIGTERM as an exception.
 
     Args:
         number: a shared counter of workers.
-        gpus: ids to hand out in turn; none where there is one or no GPU.
+        devices: the GPUs to hand out.
     """
     with number.get_lock():
         mine, number.value = number.value, number.value + 1
-    os.environ.update(variables)
-    if gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[mine % len(gpus)]
-    signal.signal(signal.SIGTERM, raise_interrupted)
+    _own.update(variables | gpu_of(mine, devices))
+    os.environ.update(_own)
+    signal.signal(signal.SIGTERM, stop_this_worker)
+
+
+def stop_this_worker(number: int, _frame: FrameType | None) -> NoReturn:
+    """Handle SIGTERM: end the unit that is being trained, and begin none that the pool sent ahead."""
+    _stopped.set()
+    raise Interrupted(number)
+
+
+def own_variables() -> dict[str, str]:
+    """Return this worker process's variables; Prefect sets the caller's before each step.
+
+    Raises:
+        Interrupted: if this worker was asked to end.
+    """
+    if _stopped.is_set():
+        raise Interrupted(signal.SIGTERM)
+    return _own
 
 
 def stop_workers() -> None:
@@ -146,18 +244,7 @@ def stop_workers() -> None:
 
 def default_workers() -> int:
     """Return a worker per GPU, else one per two cores."""
-    return len(_gpus()) or max(1, (os.cpu_count() or 2) // 2)
-
-
-def _gpus() -> list[str]:
-    """Return the ids of the GPUs to share out, without touching CUDA; [] for fewer than two."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        found = [name for name in visible.split(",") if name.strip()]
-    else:
-        found = [path.removeprefix("nvidia") for path in os.listdir("/dev") if path.startswith("nvidia")]
-        found = sorted((name for name in found if name.isdigit()), key=int)
-    return found if len(found) > 1 else []
+    return len(gpus()) or max(1, (os.cpu_count() or 2) // 2)
 
 
 class Later:

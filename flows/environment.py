@@ -50,6 +50,21 @@ def prepare_prefect() -> None:
 
 
 @contextmanager
+def variables_set(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables while the body runs."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
 def server_for_workers() -> Iterator[None]:
     """Have one Prefect server for this process and its workers: the configured one, else one of our own.
 

@@ -1,19 +1,26 @@
 """The flow `mase-paper`: every table and figure of the paper, from one request."""
 
-from typing import Any
+import inspect
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any, ParamSpec, TypeVar
 
 from prefect import flow
 
 from flows.engines import Engine, EngineName
+from flows.gpu import own_gpu
 from flows.overrides import data_overrides
 from flows.publish import progress_watcher, publish_run, publish_tables
 from flows.reproduce import UnitsFailed, reproduce
 from flows.request import DEFAULT_SEEDS, Request
 from flows.tasks import TASKS
 
+P = ParamSpec("P")
+R = TypeVar("R")
 
-@flow(name="mase-paper", flow_run_name="mase-paper-{profile}", validate_parameters=True)
-def mase_paper(
+
+def asked(
+    *,
     profile: str = "demo",
     tables: list[str] | None = None,
     figures: list[str] | None = None,
@@ -28,8 +35,8 @@ def mase_paper(
     engine: EngineName = "local",
     workers: int | None = None,
     address: str | None = None,
-) -> dict[str, Any]:
-    """Reproduce tables and figures; return paths and counts.
+) -> tuple[Request, Engine]:
+    """Return what a flow is asked for, and where its units are trained.
 
     Args:
         profile: sizes, backbone, towers and data source: a name under `params/profiles/`, or a path.
@@ -46,9 +53,6 @@ def mase_paper(
         engine: where units are trained: local, process, ray or dask.
         workers: units at a time; by default one per GPU, else one per two cores.
         address: of a running Ray or Dask cluster.
-
-    Raises:
-        UnitsFailed: after the tables are written, if units failed; the flow run is Failed then.
     """
     request = Request(
         profile=profile,
@@ -62,20 +66,49 @@ def mase_paper(
         vectors=vectors,
         rows=tuple(rows or ()),
     )
-    return run_and_publish(request, "mase-paper", Engine(engine, workers, address))
+    return request, Engine(engine, workers, address)
+
+
+def with_parameters_of(source: Callable[P, Any]) -> Callable[[Callable[..., R]], Callable[P, R]]:
+    """Give a function of keywords the parameters of another, as Prefect and its pages read them.
+
+    Prefect takes types and defaults from the signature and descriptions from the docstring.
+    """
+
+    def dress(function: Callable[..., R]) -> Callable[P, R]:
+        own, arguments = inspect.getdoc(function), inspect.getdoc(source)
+        assert own is not None and arguments is not None
+        function.__doc__ = f"{own}\n\nArgs:{arguments.partition('Args:')[2]}"
+        setattr(function, "__signature__", inspect.signature(source))  # noqa: B010 - functions have no such attribute
+        return function
+
+    return dress
+
+
+@flow(name="mase-paper", flow_run_name="mase-paper-{profile}", validate_parameters=True)
+@with_parameters_of(asked)
+def mase_paper(**values: Any) -> dict[str, Any]:
+    """Reproduce tables and figures; return paths and counts.
+
+    Raises:
+        UnitsFailed: after the tables are written, if units failed; the flow run is Failed then.
+    """
+    request, engine = asked(**values)
+    return run_and_publish(request, "mase-paper", engine)
 
 
 def run_and_publish(request: Request, name: str, engine: Engine) -> dict[str, Any]:
     """Reproduce inside a flow run; leave a link to its tracked run, its progress and its tables."""
     try:
-        made = reproduce(
-            request,
-            name=name,
-            steps=TASKS,
-            engine=engine,
-            watch=progress_watcher(name),
-            opened=publish_run,
-        )
+        with nullcontext() if engine.several() else own_gpu():  # workers have GPUs of their own
+            made = reproduce(
+                request,
+                name=name,
+                steps=TASKS,
+                engine=engine,
+                watch=progress_watcher(name),
+                opened=publish_run,
+            )
     except UnitsFailed as cause:
         publish_tables(cause.made.tables)
         raise

@@ -9,7 +9,7 @@ from importlib import metadata
 from flows.environment import prefect_api_configured
 from flows.server import announced_url
 from mase.doctor import Check
-from mase.doctor.store import shown
+from mase.tracking.address import without_credentials as shown
 
 SECONDS = 15.0  # a server on a busy machine takes its time
 NAME = "Prefect server"

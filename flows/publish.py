@@ -1,4 +1,4 @@
-"""Prefect artifacts of a flow run: its tables as Markdown, links to its reports, its progress."""
+"""Prefect artifacts of a flow run: its tables as Markdown, a link to its tracked run, its progress."""
 
 import os
 import re
@@ -14,7 +14,8 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
-from mase.tracking.mlflow_tracker import connect, store_errors, tracking_uri
+from mase.tracking.address import tracking_uri, without_credentials
+from mase.tracking.mlflow_tracker import connect, store_errors
 
 
 def key_of(text: str) -> str:
@@ -23,16 +24,16 @@ def key_of(text: str) -> str:
 
 
 def publish_tables(tables: dict[str, dict[str, str]]) -> None:
-    """Create a Markdown artifact per table that is shown, and a link to each one's report."""
+    """Create a Markdown artifact per table: the table, and its report's path where the flow ran.
+
+    A page that a server sends cannot link to a file. Where only figures are asked for, there is no table.
+    """
     for name, files in tables.items():
-        if "md" in files:  # where only figures are asked for, there is none
-            create_markdown_artifact(
-                key=key_of(f"table-{name}"),
-                markdown=Path(files["md"]).read_text(encoding="utf-8"),
-                description=name,
-            )
-        create_link_artifact(
-            key=key_of(f"report-{name}"), link=Path(files["report"]).as_uri(), link_text=f"report of {name}"
+        table = Path(files["md"]).read_text(encoding="utf-8") if "md" in files else ""
+        create_markdown_artifact(
+            key=key_of(f"table-{name}"),
+            markdown=f"{table}\n\nReport, on the machine that made it: `{files['report']}`\n".lstrip(),
+            description=name,
         )
 
 
@@ -49,7 +50,7 @@ def run_page(run_id: str) -> str | None:
     `MASE_TRACKING_PAGES` is the server's address for browsers, where `MASE_TRACKING_URI` holds
     in a container only.
     """
-    pages = os.environ.get("MASE_TRACKING_PAGES") or tracking_uri()
+    pages = without_credentials(os.environ.get("MASE_TRACKING_PAGES") or tracking_uri())
     if not pages.startswith("http"):
         return None
     with store_errors(f"run {run_id}"):

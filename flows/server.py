@@ -16,10 +16,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flows.interruption import end_tree
 from mase.artifacts import home, write_json
 from mase.errors import ParamsError, TrackingError
 
 START_SECONDS = 120.0
+STOP_SECONDS = 30.0
 
 
 def note_path() -> Path:
@@ -65,8 +67,7 @@ def running_server(port: int, *, announce: bool = True) -> Iterator[str]:
     finally:
         if announce:
             note_path().unlink(missing_ok=True)
-        process.terminate()
-        process.wait(timeout=30)
+        end_tree(process, STOP_SECONDS)
 
 
 def free_port() -> int:

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from flows import progress
+from mase import ranks
 from mase.params import load_params
-from mase.units import Unit, load_result
+from mase.units import Unit, UnitResult, check_free, load_result
 
 if TYPE_CHECKING:
     from flows.steps import Steps
 
 
-def train_one(
+def one_unit(
     task: str,
     *,
     profile: str,
@@ -20,16 +21,11 @@ def train_one(
     overrides: Sequence[str],
     backbone: str | None = None,
     preset: str | None = None,
-    steps: "Steps | None" = None,
-) -> dict[str, Any]:
-    """Train a unit and keep its model, or find it done; return its digest, folder and scores.
-
-    Args:
-        steps: what each step calls; by default the plain functions.
+) -> Unit:
+    """Return the unit that these params make.
 
     Raises:
-        ParamsError, DataError: if the params or the data are wrong; nothing is written then.
-        MaseError: whatever the training raises.
+        ParamsError: if the params are wrong.
     """
     params = load_params(
         task,
@@ -40,9 +36,35 @@ def train_one(
         backbone=backbone,
         preset=preset,
     )
-    unit = Unit(params=params, label=f"{'+'.join(methods)} / {params.task.name} / seed {seed}")
+    return Unit(params=params, label=f"{'+'.join(methods)} / {params.task.name} / seed {seed}")
+
+
+def finished(unit: Unit) -> UnitResult | None:
+    """Return the result of a unit that has its model.
+
+    Raises:
+        TrainingError: if another process trains the unit that several ranks are to train.
+    """
     done = load_result(unit)
     if done is not None and (done.folder / "model").is_dir():
+        return done
+    if ranks.count() > 1:
+        check_free(unit)
+    return None
+
+
+def train_one(unit: Unit, steps: "Steps | None" = None) -> dict[str, Any]:
+    """Train a unit and keep its model, or find it done; return its digest, folder and scores.
+
+    Args:
+        steps: what each step calls; by default the plain functions.
+
+    Raises:
+        DataError: if the data are wrong; nothing is written then.
+        MaseError: whatever the training raises.
+    """
+    done = ranks.decided(lambda: finished(unit))
+    if done is not None:
         return {
             "digest": done.digest,
             "folder": str(done.folder),
@@ -55,6 +77,6 @@ def train_one(
     chosen = steps or PLAIN
     progress.current().start(unit.label)
     Inputs(chosen).make_ready(unit)
-    result = chosen.train(params.model_dump(mode="json"), unit.label, None, True)
+    result = chosen.train(unit.params.model_dump(mode="json"), unit.label, None, True)
     progress.current().finish(f"{result['seconds']:.1f} s")
     return result | {"trained": True}

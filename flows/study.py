@@ -10,6 +10,7 @@ its unit resumes from its checkpoint.
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from filelock import FileLock
 from optuna.trial import FrozenTrial, TrialState
 
 from flows.search import SearchParams, load_search
+from flows.study_claims import claimed, is_claimed
 from flows.study_request import StudyRequest, starting_values
 from flows.study_storage import journal_path, study_storage
 from mase.artifacts import write_json
@@ -26,6 +28,7 @@ from mase.seeds import derive
 from mase.tracking import Tracker, names, open_tracker
 from mase.units import Unit, train
 
+NEXT = "next.lock"  # in a study's folder: held while a trial is taken
 SIGNIFICANT_DIGITS = 4  # of a suggested value, so that the printed number is the number used
 
 
@@ -55,15 +58,22 @@ def prepare_study(request: StudyRequest) -> Path:
     study = open_study(folder, search)
     if not study.trials:
         study.enqueue_trial(first)
+    with FileLock(folder / NEXT):  # a trial is claimed under it
+        retry_cut_off(study, folder)
+    return folder
+
+
+def retry_cut_off(study: optuna.Study, folder: Path) -> None:
+    """Enqueue again, with the same values, the trials that nobody works on any more and nothing came of."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        study.tell(trial.number, state=TrialState.FAIL)
+        if not is_claimed(folder, trial.number):  # it may have finished since it was listed
+            study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
     retried = {trial.user_attrs.get("retry_of") for trial in study.trials}
     for trial in study.trials:
         values = trial.params or trial.system_attrs.get("fixed_params")
         cut_off = trial.state == TrialState.FAIL and not is_finished(trial)
         if cut_off and values and trial.number not in retried:
             study.enqueue_trial(values, user_attrs={"retry_of": trial.number})
-    return folder
 
 
 def drop_half_written_line(journal: Path) -> None:
@@ -97,24 +107,29 @@ def run_trials(
     """
     search = load_search(request.search)
     study = open_study(folder, search)
-    while (trial := _next_trial(study, folder, search, trials)) is not None:
-        finished = _run_trial(request, study, trial, search, parent, progress)
+    while True:
+        with ExitStack() as claim:
+            with FileLock(folder / NEXT):
+                trial = _next_trial(study, search, trials)
+                if trial is None:
+                    return
+                claim.enter_context(claimed(folder, trial.number))
+            finished = _run_trial(request, study, trial, search, parent, progress)
         if report is not None:
             report(finished)
 
 
-def _next_trial(study: optuna.Study, folder: Path, search: SearchParams, trials: int) -> optuna.Trial | None:
+def _next_trial(study: optuna.Study, search: SearchParams, trials: int) -> optuna.Trial | None:
     """Take the next trial, or None if enough are finished or under way."""
-    with FileLock(folder / "next.lock"):
-        taken = [t for t in study.trials if is_finished(t) or t.state == TrialState.RUNNING]
-        if len(taken) >= trials:
-            return None
-        number = len(study.trials)
-        study.sampler = optuna.samplers.TPESampler(
-            n_startup_trials=search.startup_trials,
-            seed=derive(search.sampler_seed, f"trial/{number}") % 2**32,
-        )
-        return study.ask()
+    taken = [t for t in study.trials if is_finished(t) or t.state == TrialState.RUNNING]
+    if len(taken) >= trials:
+        return None
+    number = len(study.trials)
+    study.sampler = optuna.samplers.TPESampler(
+        n_startup_trials=search.startup_trials,
+        seed=derive(search.sampler_seed, f"trial/{number}") % 2**32,
+    )
+    return study.ask()
 
 
 def suggest(trial: optuna.Trial, search: SearchParams) -> dict[str, float]:
@@ -161,6 +176,10 @@ def _run_trial(
     except TrainingError as cause:
         trial.set_user_attr("error", str(cause))
         return _tell(study, trial, child, TrialState.FAIL, None, str(cause))
+    except optuna.exceptions.UpdateFinishedTrialError:  # the database was away, and with it the claim
+        if child is not None:
+            child.close("KILLED", "another worker has this trial's values now")
+        return study.trials[trial.number]
     except BaseException as cause:
         if child is not None:
             child.close("FAILED" if isinstance(cause, Exception) else "KILLED", repr(cause))
@@ -181,7 +200,7 @@ def _tell(
         if score is not None:
             child.metrics({"study/score": score})
         child.close("FAILED" if state == TrialState.FAIL else "FINISHED", reason)
-    return study.tell(trial, score, state=state)
+    return study.tell(trial, score, state=state, skip_if_finished=True)
 
 
 def read_request(folder: Path) -> StudyRequest:

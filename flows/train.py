@@ -5,10 +5,11 @@ from typing import Any
 from prefect import flow
 
 from flows import book
+from flows.gpu import own_gpu
 from flows.overrides import data_overrides
 from flows.progress import Progress
 from flows.publish import publish_run
-from flows.single import train_one
+from flows.single import one_unit, train_one
 from flows.tasks import TASKS
 
 
@@ -36,16 +37,16 @@ def mase_train(
         preset: paper, sound or em; by default the profile's.
     """
     every = [*data_overrides(data_dir), *(overrides or [])]
-    with Progress(1):
-        made = train_one(
-            task,
-            profile=profile,
-            methods=[method],
-            seed=seed,
-            overrides=every,
-            backbone=backbone,
-            preset=preset,
-            steps=TASKS,
-        )
+    unit = one_unit(
+        task,
+        profile=profile,
+        methods=[method],
+        seed=seed,
+        overrides=every,
+        backbone=backbone,
+        preset=preset,
+    )
+    with own_gpu(), Progress(1):
+        made = train_one(unit, TASKS)
     publish_run(book.noted_run(f"unit-{made['digest']}"))
     return made

@@ -125,7 +125,7 @@ def identity(params: Params) -> dict[str, Any]:
         content.pop("fusion")
     if params.task.family != "generation":
         content.pop("generation")
-    elif not used:
+    elif not used or params.method == "vawi":
         content["generation"].pop("prefix_slots")
     if params.contrastive.alpha == 0:
         content["contrastive"] = {"alpha": 0.0}

@@ -10,14 +10,16 @@ from mase.baselines.iace import ImaginationModel
 from mase.baselines.mc_ptm import TowerWithHead, TunedTower
 from mase.baselines.mpb import MultimodalProxyBaseline
 from mase.baselines.mpb_cloze import ClozeProxyBaseline
+from mase.baselines.mpb_generation import GenerationBaseline
 from mase.baselines.mpb_span import SpanProxyBaseline
 from mase.baselines.prompt import PromptedMase, PromptedProxyBaseline, check_prompt
 from mase.baselines.vawi.model import VisuallyAugmentedModel
+from mase.baselines.vawi.writer import VisuallyAugmentedWriter
 from mase.baselines.vilbert.model import Vilbert
 from mase.baselines.zero_shot import ZeroShotEnsemble
 from mase.errors import ParamsError
 from mase.model.cloze import ClozeModel
-from mase.model.generation import GenerationBaseline, GenerationModel
+from mase.model.generation import GenerationModel
 from mase.model.mase import MaseModel
 from mase.model.matched_head import check_matched_head
 from mase.model.preparation import Fitted
@@ -39,7 +41,7 @@ PROMPTED: dict[str, type[TaskModel]] = {"mase": PromptedMase, "mpb": PromptedPro
 # Families whose answers are not one vector per row; a method that is not named there cannot give them.
 OF_FAMILY: dict[str, dict[str, type[TaskModel]]] = {
     "cloze": {"mase": ClozeModel, "mpb": ClozeProxyBaseline, "zero_shot": ZeroShotEnsemble},
-    "generation": {"mase": GenerationModel, "mpb": GenerationBaseline},
+    "generation": {"mase": GenerationModel, "mpb": GenerationBaseline, "vawi": VisuallyAugmentedWriter},
     "span": {"mase": SpanModel, "mpb": SpanProxyBaseline},
     "vqa": {
         "mase": VqaModel,

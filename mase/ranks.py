@@ -3,19 +3,25 @@
 `torchrun` or `accelerate launch` starts them and tells each in its environment which of how many
 it is; Accelerate joins them. All see the same batches in the same order. Each works on its share of
 a batch's rows; what is summed over rows is then summed over the ranks, so that loss, gradients and
-allocation are those of one process. Rank 0 writes. A process by itself is rank 0 of 1, for which
-every function here gives back what it was given.
+allocation are those of one process. Rank 0 writes and decides. A process by itself is rank 0 of 1, for
+which every function here gives back what it was given.
 
 Dropout differs between the ranks, so a run repeats its numbers for the same number of ranks only.
 """
 
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from mase.errors import MaseError, ParamsError
+
+MEAN_OVER_ROWS = ("classification", "multiple_choice", "regression", "span")  # losses that ranks can share
+
+T = TypeVar("T")
 
 
 def count() -> int:
@@ -46,12 +52,41 @@ def device() -> torch.device:
     return found
 
 
-def wait() -> None:
-    """Wait for all ranks."""
-    if count() > 1:
-        from accelerate import PartialState
+def check_family(family: str) -> None:
+    """Refuse to share a unit of a task family whose loss is no mean over rows.
 
-        PartialState().wait_for_everyone()
+    Raises:
+        ParamsError: if it is one of these.
+    """
+    if family not in MEAN_OVER_ROWS:
+        raise ParamsError(
+            f"several processes can train one unit of {', '.join(MEAN_OVER_ROWS)}, not of "
+            f"{family}; use one process a unit, and --engine for several units at a time"
+        )
+
+
+def decided(decide: Callable[[], T]) -> T:
+    """Return on every rank what `decide` returns on rank 0, which alone calls it.
+
+    Files change between the looks of two ranks: one that goes on alone waits for the others for ever.
+
+    Raises:
+        MaseError: on every rank, if `decide` raises one.
+    """
+    if count() == 1:
+        return decide()
+    device()
+    told: list[Any] = [None]
+    if is_main():
+        try:
+            told = [(decide(), None)]
+        except MaseError as cause:
+            told = [(None, cause)]
+    torch.distributed.broadcast_object_list(told)
+    found, refusal = told[0]
+    if refusal is not None:
+        raise refusal
+    return found
 
 
 def portion(indices: np.ndarray) -> tuple[np.ndarray, float]:

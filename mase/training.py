@@ -22,15 +22,17 @@ from mase.families import Answered, family_of
 from mase.identity import task_data
 from mase.methods import build_model, model_class
 from mase.model.backbone import load_tokenizer
+from mase.model.blanks import FillsBlanks
 from mase.model.frozen import cache_frozen_states
 from mase.model.inference import predict
 from mase.model.inputs import Inputs
 from mase.model.precision import autocast_dtype, training_device
-from mase.model.preparation import Fitted, align, build_inputs, extract_all, fit, parse_all
+from mase.model.preparation import Fitted, Tables, align, build_inputs, extract_all, fit, parse_all
 from mase.model.task_model import Split, TaskModel
 from mase.params import Params
 from mase.pretrained import save_pretrained
 from mase.reporting import allocation_frame, describe, metrics_of, record, result_of
+from mase.shared_training import trained
 from mase.tracking import Tracker
 from mase.units import RESULT, OnIteration, Progress, Unit
 
@@ -52,14 +54,41 @@ class Assembled:
     seen: Rows
 
 
-def assemble(params: Params) -> Assembled:
-    """Prepare rows, graphs and proxies, and build the model."""
-    data = task_data(params.task, params.data)
-    kind = model_class(params)
-    tokenizer = load_tokenizer(params.backbone) if kind.has_backbone else None
-    splits = [kind.rows(params, rows, tokenizer) for rows in (data.train, data.slice, data.evaluation)]
+@dataclass(frozen=True)
+class Given:
+    """What a run reads beside its language model: its rows, and what the frozen parts say of their texts."""
+
+    data: TaskData
+    tables: Tables
+
+
+def prepared(params: Params) -> Given:
+    """Return what a run reads beside its language model, made unless it is on the disk."""
+    data, kind = task_data(params.task, params.data), model_class(params)
+    splits = _seen(params, data, _tokenizer(params))
     graphs = parse_all(params, splits, train=splits[0], model=kind)
-    tables = extract_all(params, splits, graphs, model=kind)
+    # What is learned must not depend, be it by rounding, on what is asked: `mase.shared_training`.
+    apart = splits[2:] if issubclass(kind, FillsBlanks) else []
+    learned = splits[: len(splits) - len(apart)]
+    return Given(data, extract_all(params, learned, graphs, model=kind, apart=apart))
+
+
+def _tokenizer(params: Params) -> PreTrainedTokenizerBase | None:
+    return load_tokenizer(params.backbone) if model_class(params).has_backbone else None
+
+
+def _seen(params: Params, data: TaskData, tokenizer: PreTrainedTokenizerBase | None) -> list[Rows]:
+    """Return the training, slice and evaluation rows as the model sees them."""
+    kind = model_class(params)
+    return [kind.rows(params, rows, tokenizer) for rows in (data.train, data.slice, data.evaluation)]
+
+
+def assemble(params: Params, given: Given | None = None) -> Assembled:
+    """Prepare rows, graphs and proxies unless they are `given`, and build the model."""
+    given = prepared(params) if given is None else given
+    data, tables, kind = given.data, given.tables, model_class(params)
+    tokenizer = _tokenizer(params)
+    splits = _seen(params, data, tokenizer)
     aligned = [align(params, tables, rows, tokenizer, kind) for rows in splits]
     fitted = fit(params, tables, splits[0], aligned[0], kind)
     inputs = [
@@ -85,12 +114,13 @@ def train_unit(
     progress: Progress,
     on_iteration: OnIteration | None,
     keep_model: bool,
+    given: Given | None = None,
 ) -> None:
-    """Train, evaluate and write a unit's folder; see `mase.units.train`."""
+    """Train, evaluate and write a unit's folder; see `mase.units.train`. `given` spares the preparation."""
     start = time.perf_counter()
     params, folder = unit.params, unit.folder
     progress("prepare", 0, 1)
-    run = assemble(params)
+    run = assemble(params, given)
     if ranks.is_main():
         content = yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False)
         write_atomically(folder / "params.yaml", content)
@@ -117,7 +147,8 @@ def train_unit(
         if params.data.evaluate_on == "tune"
         else None,
     )
-    history = trainer.run()
+    # Where inputs are given, the data and models that would name a shared training are not there.
+    history, trained_by = trained(unit, trainer) if given is None else (trainer.run(), None)
     progress("evaluate", 0, 1)
     predictions, metrics = _evaluate(run, params)
     if not ranks.is_main():
@@ -130,7 +161,10 @@ def train_unit(
         save_pretrained(folder / "model", run.model, params, run.fitted, run.tokenizer)
     seconds = time.perf_counter() - start
     steps = trainer.total_steps
-    result = result_of(unit, run, history, metrics, seconds, steps, steps - trainer.first_step)
+    here = 0 if trained_by else steps - trainer.first_step
+    result = result_of(unit, run, history, metrics, seconds, steps, here)
+    if trained_by:
+        result["trained_by"] = trained_by
     if tracker is not None:
         record(tracker, unit, result, history[-1])
     write_json(folder / RESULT, result)

@@ -18,10 +18,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from mase.artifacts import digest_of, home
-from mase.errors import ArtifactError
+from mase.errors import ArtifactError, TrainingError
 from mase.identity import identity, task_data
 from mase.params import Params
 from mase.tracking import Tracker
@@ -131,9 +131,11 @@ def train(
 ) -> UnitResult:
     """Train a unit, or return its result if it has one; a half-done unit resumes.
 
+    One process waits while another trains the unit. Of several ranks (`mase.ranks`) only the first writes,
+    tracks and decides; they do not wait.
+
     Args:
-        tracker: where metrics go; the caller opens and closes it. Of several ranks (`mase.ranks`) only
-            the first writes and tracks.
+        tracker: where metrics go; the caller opens and closes it.
         progress: called with (stage, done, total), stage "prepare", "train" or "evaluate".
         on_iteration: called after each E-step with its number and numbers: `objective`, and
             `score` (the main metric on the study's slice) where `data.evaluate_on` is "tune".
@@ -141,32 +143,65 @@ def train(
         keep_model: also write `model/`; a unit that has a result but no model trains again.
 
     Raises:
+        TrainingError: if another process trains the unit that several ranks are to train.
         MaseError: of the kind that says what is wrong.
     """
-    done = _finished(unit, keep_model)
-    if done is not None:
-        shutil.rmtree(unit.folder / "state", ignore_errors=True)  # of a run killed after its result
-        return done
     from mase import ranks  # the rest of this module needs no torch
-    from mase.training import train_unit
 
     progress = progress or (lambda *_: None)
-    unit.folder.mkdir(parents=True, exist_ok=True)
-    if not ranks.is_main():
-        train_unit(unit, None, progress, on_iteration, keep_model)
-    else:
-        with FileLock(unit.folder / ".lock"):
-            done = _finished(unit, keep_model)
-            if done is not None:
-                return done
-            try:
-                train_unit(unit, tracker, progress, on_iteration, keep_model)
-            finally:
+    lock = FileLock(unit.folder / ".lock")
+    try:
+        done = ranks.decided(lambda: _finished_or_locked(unit, keep_model, lock))
+        if done is not None:
+            return done
+        from mase.training import train_unit  # a unit that is done needs no model
+
+        try:
+            train_unit(unit, tracker if ranks.is_main() else None, progress, on_iteration, keep_model)
+        finally:
+            if ranks.is_main():
                 _remove_if_empty(unit.folder)
-    ranks.wait()
-    result = load_result(unit)
+    finally:
+        lock.release()
+    result = ranks.decided(lambda: load_result(unit))
     assert result is not None
     return UnitResult(**{**result.__dict__, "trained": True})
+
+
+def check_free(unit: Unit) -> None:
+    """Refuse a unit that another process is training.
+
+    Raises:
+        TrainingError: if it is.
+    """
+    if unit.folder.exists():
+        lock = FileLock(unit.folder / ".lock")
+        _acquire(lock, unit, blocking=False)
+        lock.release()
+
+
+def _finished_or_locked(unit: Unit, keep_model: bool, lock: FileLock) -> UnitResult | None:
+    """Return a finished unit's result; else hold its lock, so that nobody else trains it meanwhile."""
+    from mase import ranks
+
+    done = _finished(unit, keep_model)
+    if done is None:
+        unit.folder.mkdir(parents=True, exist_ok=True)
+        # Ranks do not wait: the others would do so in a collective call, which times out.
+        _acquire(lock, unit, blocking=ranks.count() == 1)
+        done = _finished(unit, keep_model)
+    if done is not None:
+        shutil.rmtree(unit.folder / "state", ignore_errors=True)  # of a run killed after its result
+    return done
+
+
+def _acquire(lock: FileLock, unit: Unit, blocking: bool) -> None:
+    try:
+        lock.acquire(blocking=blocking)
+    except Timeout as cause:
+        raise TrainingError(
+            f"another process trains {unit.label or unit.digest}; run this again when it has ended"
+        ) from cause
 
 
 def _remove_if_empty(folder: Path) -> None:

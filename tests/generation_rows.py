@@ -1,6 +1,8 @@
 """Planted rows of generation on the tiny backbone: sentences that the text or one proxy tells."""
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -22,6 +24,7 @@ from mase.params import BackboneParams, Params, load_params
 
 WIDTH = 12
 NOUNS = "bus dog car rain men boat lake red".split()  # words of `tests.tiny_backbones`
+SUBJECTS = "a red bus,the dog,two men,a car,rain on the lake".split(",")
 FAST = ("graph=null", "allocation.iterations=3", "training.epochs=8", "generation.max_target_length=6")
 RATES = ("training.lr_new=0.02", "training.lr_backbone=0.005")
 
@@ -34,6 +37,26 @@ def generation_params(
     overlays = (f"methods/{method}",)
     overrides = (*files, *FAST, *RATES, *overrides)
     params = load_params("commongen", profile="smoke", overlays=overlays, overrides=overrides)
+    return params.model_copy(update={"backbone": backbone})
+
+
+def own_task(folder: Path, backbone: BackboneParams, overlay: str, *overrides: str) -> Params:
+    """Return params of a task on files of one's own, with random towers and the graph."""
+    lines = [
+        json.dumps({"source": f"{subject} {noun}", "target": [f"{subject} at the {noun}"]})
+        for subject in SUBJECTS
+        for noun in NOUNS
+    ]
+    (folder / "own.jsonl").write_text("\n".join(lines))
+    (folder / "own.yaml").write_text(
+        "name: own\ntitle: Own\nfamily: generation\nmetrics: [bleu_3, cider]\nmain_metric: cider\n"
+        "files: {train: own.jsonl, columns: {text_a: source, label: target}}\n"
+    )
+    small = ("data.source=files", "data.slice_min=6", "allocation.iterations=2", "training.epochs=1")
+    overlays = (f"methods/{overlay}", "controls/random_towers") if overlay != "text" else ("methods/text",)
+    params = load_params(
+        str(folder / "own.yaml"), profile="smoke", overlays=overlays, overrides=(*small, *overrides)
+    )
     return params.model_copy(update={"backbone": backbone})
 
 

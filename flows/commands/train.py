@@ -1,6 +1,7 @@
 """`mase train`: one unit, resumable."""
 
 import json
+import signal
 import subprocess
 import sys
 from typing import Annotated
@@ -8,6 +9,9 @@ from typing import Annotated
 import typer
 
 from flows.commands import options
+from flows.interruption import end_tree, exit_code, termination_as_exception
+
+STOP_SECONDS = 45.0  # torchrun itself kills its ranks 30 s after it asked them to end
 
 
 def train(
@@ -28,23 +32,32 @@ def train(
 ) -> None:
     """Train one unit, or go on with it; a finished one is only shown."""
     from flows.progress import Progress
-    from flows.single import train_one
+    from flows.single import finished, one_unit, train_one
     from mase import ranks
+    from mase.units import check_free
 
-    if processes > 1 and not ranks.launched():
-        raise typer.Exit(_launch(processes))
-    overrides = options.overrides(settings, params, data_dir, max_train_rows)
+    unit = one_unit(
+        task,
+        profile=options.profile_of(task, profile),
+        methods=method,
+        seed=seed,
+        overrides=options.overrides(settings, params, data_dir, max_train_rows),
+        backbone=backbone,
+        preset=preset,
+    )
     options.resumes_with_same_command()
-    with Progress(1):
-        result = train_one(
-            task,
-            profile=options.profile_of(task, profile),
-            methods=method,
-            seed=seed,
-            overrides=overrides,
-            backbone=backbone,
-            preset=preset,
-        )
+    if processes > 1 and not ranks.launched():
+        ranks.check_family(unit.params.task.family)
+        if finished(unit) is None:
+            check_free(unit)
+            raise typer.Exit(_launch(processes))
+    try:
+        with Progress(1):
+            result = train_one(unit)
+    except KeyboardInterrupt as cause:
+        if ranks.launched():  # the process that started this one says how to go on
+            raise typer.Exit(exit_code(cause)) from cause
+        raise
     if not ranks.is_main():
         return
     if as_json:
@@ -57,9 +70,14 @@ def train(
 
 
 def _launch(processes: int) -> int:
-    """Run this command once per process, by `torchrun`; return the exit code."""
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return subprocess.run([*launch, "--module", "flows.cli", *sys.argv[1:]], check=False).returncode
+    """Run this command once per process; return the exit code. No rank outlives a stop of this process."""
+    command = [sys.executable, "-m", "mase.launch", str(processes), "flows.cli", *sys.argv[1:]]
+    with termination_as_exception(signal.SIGHUP):  # a session of its own hears nothing of a closed terminal
+        process = subprocess.Popen(command, start_new_session=True)
+        try:
+            return process.wait()
+        finally:
+            end_tree(process, STOP_SECONDS)
 
 
 def register(app: typer.Typer) -> None:

@@ -47,6 +47,7 @@ from mase.model.backbone import Backbone
 from mase.model.batch import Batch, Part
 from mase.model.features import unit
 from mase.model.heads import Head
+from mase.model.placebo import donors
 from mase.model.task_model import Extra, MaseOutput, TaskModel, task_head
 from mase.params import IaceParams, Params
 
@@ -82,8 +83,6 @@ def sentence_inputs(params: Params, fitted: "Fitted", tables: "Tables", rows: Ro
     Raises:
         DataError: if the user's file lacks a sentence.
     """
-    from mase.model.preparation import donors
-
     table = tables.sentences["image"]
     scale = fitted.sentence["image"].part(0, table.width)  # of a pair, that of its first sentence
     columns = [rows.texts_a] if rows.texts_b is None else [rows.texts_a, rows.texts_b]

@@ -41,6 +41,7 @@ from mase.model.batch import Batch, Part
 from mase.model.blanks import BLANKS, BlankBatch, ClozeOutput, FillsBlanks, mean_by_row
 from mase.model.features import unit
 from mase.model.loading import checkpoint_of
+from mase.model.placebo import donors
 from mase.model.task_model import Extra
 from mase.model.word_head import WordHead
 from mase.params import Params
@@ -157,8 +158,6 @@ class ZeroShotEnsemble(FillsBlanks):
         Raises:
             DataError: see `read_label_images`.
         """
-        from mase.model.preparation import donors
-
         table, asked = tables.sentences["image"], params.zero_shot
         sentences = unit(table.vectors()[table.rows(cls.for_towers(params, rows).texts_a)])
         labels = unit(table.vectors()[table.rows(label_texts(params))])

@@ -1,31 +1,20 @@
 """The tracking store: can it be reached, and does its schema fit the installed MLflow?"""
 
+import os
+import shlex
 import socket
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from mase.doctor.check import Check
 from mase.errors import TrackingError
+from mase.tracking.address import PORTS, sqlite_file, tracking_uri, without_credentials
 
 SECONDS = 3.0
-PORTS = {"postgresql": 5432, "mysql": 3306, "https": 443, "http": 80}
-
-
-def shown(uri: str) -> str:
-    """Return an address without its password.
-
-    >>> shown("postgresql://mase:secret@db:5432/mlflow")
-    'postgresql://mase:***@db:5432/mlflow'
-    """
-    parts = urlsplit(uri)
-    if parts.password is None:
-        return uri
-    place = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{place}"))
 
 
 def unreachable(uri: str) -> str | None:
     """Return why nobody answers at the host and port of an address; None if somebody does, or it has none."""
-    parts = urlsplit(uri)
+    parts = urlsplit(without_credentials(uri))
     if parts.hostname is None:
         return None
     port = parts.port or PORTS.get(parts.scheme.partition("+")[0], 80)
@@ -38,34 +27,35 @@ def unreachable(uri: str) -> str | None:
 
 def check_store() -> Check:
     """Return the check of `$MASE_TRACKING_URI`, or of the store below the home folder."""
-    from mase.tracking.mlflow_tracker import sqlite_file, tracking_uri
-
     try:
         uri = tracking_uri()
     except TrackingError as cause:
         return Check("Tracking store", "problem", str(cause), "set MASE_TRACKING_URI as the message says")
+    shown = without_credentials(uri)
     path = sqlite_file(uri)
     if path is not None and not path.exists():
-        return Check("Tracking store", "ok", f"{shown(uri)} (not there yet, made by the first run)")
+        return Check("Tracking store", "ok", f"{shown} (not there yet, made by the first run)")
     if (reason := unreachable(uri)) is not None:
         return Check(
-            "Tracking store", "problem", f"{shown(uri)}: {reason}", "start it, or correct MASE_TRACKING_URI"
+            "Tracking store", "problem", f"{shown}: {reason}", "start it, or correct MASE_TRACKING_URI"
         )
-    return _opened(uri)
+    return _opened(shown)
 
 
-def _opened(uri: str) -> Check:
+def _opened(shown: str) -> Check:
     """Open a store that is there; MLflow refuses a schema that is not the one it knows."""
     from mase.tracking.mlflow_tracker import connect, store_errors
 
     try:
-        with store_errors(f"reading {shown(uri)}"):
+        with store_errors(f"reading {shown}"):
             found = connect().search_experiments()
     except TrackingError as cause:
-        message = str(cause).replace(uri, shown(uri))
+        message = str(cause)
         remedy = "move the file away, or set MASE_TRACKING_URI to another store"
         if "schema" in message:
-            remedy = f"make a copy of the store, then: mlflow db upgrade {shown(uri)}"
+            named = "MASE_TRACKING_URI" in os.environ
+            store = '"$MASE_TRACKING_URI"' if named else shlex.quote(tracking_uri())
+            remedy = f"make a copy of the store, then: mlflow db upgrade {store}"
         return Check("Tracking store", "problem", message, remedy)
     names = ", ".join(sorted(experiment.name for experiment in found)) or "none"
-    return Check("Tracking store", "ok", f"{shown(uri)}; experiments: {names}")
+    return Check("Tracking store", "ok", f"{shown}; experiments: {names}")

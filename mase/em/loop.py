@@ -21,14 +21,13 @@ from mase.em.batching import training_batches
 from mase.em.estep import EStep, Labelled, e_step, store
 from mase.em.losses import total_loss
 from mase.em.mstep import Optimiser, gradient_norms, m_step_losses
-from mase.errors import CheckpointFormatError, ParamsError, TrainingError
+from mase.errors import CheckpointFormatError, TrainingError
 from mase.families import family_of
 from mase.model.inference import device_of
 from mase.model.mase import MaseModel
 from mase.model.task_model import TaskModel
 from mase.params import Params
 
-MEAN_OVER_ROWS = ("classification", "multiple_choice", "regression", "span")  # losses that ranks can share
 VERSION = 2  # raise it when the same params train another model
 
 
@@ -104,11 +103,8 @@ class Trainer:
     ):
         if len(train) == 0:
             raise TrainingError("there are no training rows")
-        if ranks.count() > 1 and params.task.family not in MEAN_OVER_ROWS:
-            raise ParamsError(
-                f"several processes can train one unit of {', '.join(MEAN_OVER_ROWS)}, not of "
-                f"{params.task.family}; use one process a unit, and --engine for several units at a time"
-            )
+        if ranks.count() > 1:
+            ranks.check_family(params.task.family)
         self.params, self.model, self.train, self.estimation = params, model, train, estimation
         self.digest, self.state = digest, state
         self.observe, self.advance, self.score = observe, advance, score

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from mase.model.preparation import Aligned, Fitted, Tables
 
 BLANKS = "blanks"
+OF_LABELS = ("label_ids", "label_counts")  # buffers that say what is asked; training does not read them
 
 
 @dataclass(frozen=True)

@@ -11,102 +11,26 @@ proxy's h^m as in every task, and is added to each token state for the text, bot
 `fusion.rescale` has no use here: attention is normalised.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 
 from mase.errors import ParamsError
-from mase.families import family_of
-from mase.families.generation import PADDED
 from mase.model.backbone import Backbone
 from mase.model.batch import Batch
-from mase.model.beam_search import beam_search
-from mase.model.decoder import Decoder, special_ids
-from mase.model.decoder_loading import build_decoder, has_own_decoder
 from mase.model.fusion import STRIDE, finite_log
 from mase.model.mase import MaseModel
 from mase.model.memory import Memory, Prefix
 from mase.model.running_mean import RunningMean
-from mase.model.task_model import MaseOutput, Split, TaskModel
-from mase.params import GenerationParams, Params
+from mase.model.task_model import MaseOutput
+from mase.model.writer import GenerationOutput, SoftPrefix, Writer, language_model, pretrained_parts
+from mase.params import Params
 
 if TYPE_CHECKING:
     from mase.model.preparation import Fitted
-
-
-@dataclass(frozen=True, kw_only=True)
-class GenerationOutput(MaseOutput):
-    """What a forward pass knows; the decoder has not run yet, and `logits` is empty, (B, 0).
-
-    Attributes:
-        memory: text and prefix, with the stored z.
-        states, raised: (B, L, W) token states before and after the graph.
-    """
-
-    memory: Memory
-    states: Float[Tensor, "B L W"]
-    raised: Float[Tensor, "B L W"]
-
-
-class Writer(TaskModel):
-    """A model whose head is a decoder."""
-
-    generation: GenerationParams
-
-    @classmethod
-    def targets(cls, params: Params, split: Split) -> Int[Tensor, "n T"]:
-        """Return the tokens of each row's first reference and its end, padded with -100; cut if too long."""
-        rows, tokenizer = split.rows, split.tokenizer
-        assert tokenizer is not None and rows.references is not None
-        _, end, _ = special_ids(tokenizer)
-        length = params.generation.max_target_length
-        targets = torch.full((len(rows), length), PADDED)
-        sentences = [references[0] for references in rows.references]
-        coded = tokenizer(sentences, add_special_tokens=False)["input_ids"]
-        for row, ids in enumerate(coded):
-            whole = [*ids[: length - 1], end]
-            targets[row, : len(whole)] = torch.tensor(whole)
-        return targets
-
-    def task_loss(self, output: MaseOutput, labels: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
-        """Return the mean negative log likelihood per target token, in nats (Eq. 7)."""
-        assert isinstance(output, GenerationOutput) and isinstance(self.head, Decoder)
-        labels = _trimmed(labels)
-        logits = self.head.teacher_forced(labels, output.memory)
-        return family_of(self.task).loss(logits, labels, self.head)
-
-    def log_probabilities(self, memory: Memory, labels: Int[Tensor, "B T"]) -> Float[Tensor, "B T"]:
-        """Return log p of each target token given those before it; 0 where there is none."""
-        assert isinstance(self.head, Decoder)
-        short = _trimmed(labels)
-        logits = self.head.teacher_forced(short, memory).transpose(1, 2).float()
-        losses = functional.cross_entropy(logits, short, ignore_index=PADDED, reduction="none")
-        return functional.pad(-losses, (0, labels.shape[1] - short.shape[1]))
-
-    def predicted(self, batch: Batch) -> dict[str, Tensor]:
-        """Return `tokens` (B, max_target_length), the sentence that beam search finds for each row."""
-        output = self(batch)
-        assert isinstance(output, GenerationOutput) and isinstance(self.head, Decoder)
-        limits = {"beams": self.generation.beams, "length": self.generation.max_target_length}
-        return {"tokens": beam_search(self.head, output.memory, len(batch), **limits)}
-
-
-class SoftPrefix(nn.Module):
-    """P of Eq. 1's counterpart: a vector of width D to `slots` vectors of the decoder's width."""
-
-    def __init__(self, entry: int, width: int, slots: int):
-        super().__init__()
-        self.slots = slots
-        self.project = nn.Linear(entry, slots * width)
-
-    def forward(self, features: Float[Tensor, "*B D"]) -> Float[Tensor, "*B K W"]:
-        """Return the slots of each feature vector."""
-        return self.project(features).unflatten(-1, (self.slots, -1))
 
 
 class GenerationModel(Writer, MaseModel):
@@ -115,7 +39,7 @@ class GenerationModel(Writer, MaseModel):
     def __init__(self, params: Params, backbone: Backbone, head: nn.Module, *widths: Any):
         super().__init__(params, backbone, head, *widths)
         self.generation = params.generation
-        self.pretrained = _pretrained(backbone)
+        self.pretrained = pretrained_parts(backbone)
         self.prefix = None
         if len(self.modalities) > 1:
             self.prefix = SoftPrefix(backbone.width, backbone.width, params.generation.prefix_slots)
@@ -129,7 +53,7 @@ class GenerationModel(Writer, MaseModel):
         Raises:
             ParamsError: if no decoder goes with the backbone, or a setting has no meaning here.
         """
-        backbone, decoder = _language_model(params, architecture)
+        backbone, decoder = language_model(params, architecture)
         if params.fusion.width not in (None, backbone.width):
             raise ParamsError(
                 f"fusion.width: {params.fusion.width}, but a sentence is written at the backbone's "
@@ -217,69 +141,8 @@ class GenerationModel(Writer, MaseModel):
         return memories
 
 
-class GenerationBaseline(Writer):
-    """MPB for sentences: a soft prefix from the raw proxies side by side; no z, no gate, no graph.
-
-    Args:
-        entry: the sum of the proxies' widths.
-    """
-
-    def __init__(self, params: Params, backbone: Backbone, head: nn.Module, entry: int):
-        super().__init__()
-        self.task, self.modalities, self.generation = params.task, params.modalities, params.generation
-        self.backbone, self.head = backbone, head
-        self.pretrained = _pretrained(backbone)
-        self.prefix = SoftPrefix(entry, backbone.width, params.generation.prefix_slots)
-        count = len(self.modalities)
-        self.register_buffer("allocation", torch.full((count,), 1.0 / count))
-
-    @classmethod
-    def build(cls, params: Params, fitted: "Fitted", architecture: Path | None) -> "GenerationBaseline":
-        """Return a model with first weights.
-
-        Raises:
-            ParamsError: if no decoder goes with the backbone, or a setting has no meaning here.
-        """
-        backbone, decoder = _language_model(params, architecture)
-        return cls(params, backbone, decoder, sum(fitted.widths.values()))
-
-    def forward(self, batch: Batch) -> GenerationOutput:
-        """Return the memory of a batch; the features are text and proxies side by side, as one slice."""
-        assert batch.mask is not None
-        states, pooled = self.backbone(batch.ids, batch.mask, batch.types, batch.frozen)
-        together = torch.cat([batch.proxies[m] for m in self.modalities if m != "text"], dim=1)
-        slots, nothing = self.prefix(together), together.new_zeros(())
-        memory = Memory(states, batch.mask, Prefix(slots, slots, torch.ones_like(nothing), nothing))
-        features = torch.cat([pooled.float(), together], dim=1).unsqueeze(1)
-        empty = together.new_zeros(len(together), 0)
-        return GenerationOutput(
-            empty, features, features, features, memory=memory, states=states, raised=states
-        )
-
-
-def _language_model(params: Params, architecture: Path | None) -> tuple[Backbone, Decoder]:
-    """Return encoder and decoder, and refuse what a decoder has no place for."""
-    if params.head.match_parameters_of is not None or params.head.hidden:
-        raise ParamsError(
-            "head.hidden and head.match_parameters_of: a generation task has no classifier to widen; "
-            "leave them out, and set generation.decoder_layers for a larger decoder"
-        )
-    backbone = Backbone(params.backbone, architecture)
-    loaded_later = architecture is not None
-    return backbone, build_decoder(params.backbone, params.generation, backbone, loaded_later=loaded_later)
-
-
 def _typical(
     states: Float[Tensor, "B L W"], mask: Bool[Tensor, "B L"], features: Float[Tensor, "B M W"]
 ) -> Float[Tensor, "1+M W"]:
     """Return the mean token state of a batch's texts, then the mean of every h^m."""
     return torch.cat([states[mask].float().mean(0, keepdim=True), features.float().mean(0)])
-
-
-def _pretrained(backbone: Backbone) -> tuple[str, ...]:
-    return ("backbone.", "head.") if has_own_decoder(backbone) else ("backbone.",)
-
-
-def _trimmed(labels: Int[Tensor, "B T"]) -> Int[Tensor, "B S"]:
-    """Return the labels without the columns that are padding in every row."""
-    return labels[:, : int((labels != PADDED).sum(1).max())]

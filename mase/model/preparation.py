@@ -8,20 +8,22 @@ the mean and deviation of a regression task only; no input depends on them.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from mase import seeds
-from mase.artifacts import digest_of
 from mase.data import Rows
 from mase.families import family_of
 from mase.modalities import Modality
-from mase.model.alignment import COLUMNS, alignment_features
-from mase.model.features import Standardiser, sentence_features, texts_to_encode, unit
-from mase.model.graph_nodes import GraphNodes, NodeFeatures, graph_nodes
+from mase.model.features import Standardiser, texts_to_encode
+from mase.model.graph_nodes import GraphNodes, NodeFeatures, csr_ranges, graph_nodes
 from mase.model.inputs import Inputs
+from mase.model.proxy_features import (
+    node_sources,
+    proxy_modalities,
+    scaled_features,
+    text_features,
+)
 from mase.model.task_model import TaskModel
 from mase.model.tokens import TokenTable, tokenise
 from mase.params import Params
@@ -89,37 +91,48 @@ class Aligned:
     nodes: GraphNodes | None
 
 
-def proxy_modalities(params: Params) -> list[Modality]:
-    """Return the modalities other than text, in order."""
-    return [m for m in params.modalities if m != "text"]
-
-
 def extract_all(
     params: Params,
     rows: Sequence[Rows],
     graphs: GraphTable | None,
     root: Path | None = None,
     model: type[TaskModel] = TaskModel,
+    apart: Sequence[Rows] = (),
 ) -> Tables:
     """Run each tower over the sentences and, where the graph asks for it, the entity phrases.
 
     `model` says what the towers read of the rows, and which texts beside them. A random tower is
     drawn from the run's seed, so that seeds differ in the tower as well. `root` is the artifact
-    store, by default the one under `$MASE_HOME`.
+    store, by default the one under `$MASE_HOME`. The texts of the rows `apart` are encoded in batches of
+    their own, so that no vector of the others depends on them, be it by rounding.
     """
-    read = [model.for_towers(params, part) for part in rows]
-    beside = {text for part in rows for text in model.texts(params, part)}
-    texts = sorted({*texts_to_encode(read, params.proxies.pair_mode), *beside})
+    texts, more = (_texts(params, part, model) for part in (rows, apart))
     sentences: dict[Modality, ProxyTable] = {}
     phrases: dict[Modality, ProxyTable] = {}
     for modality in proxy_modalities(params):
         tower = build_tower(params.towers[modality], params.seed)
-        sentences[modality] = extract_proxies(tower, texts, overflow=params.proxies.overflow, root=root)
+        overflow = params.proxies.overflow
+        sentences[modality] = extract_proxies(tower, texts, apart=more, overflow=overflow, root=root)
         if graphs is not None and params.graph is not None and params.graph.entity_proxy != "sentence":
             prompt = params.towers[modality].entity_prompt
-            prompted = [prompt.format(phrase) for phrase in graphs.phrases]
-            phrases[modality] = extract_proxies(tower, prompted, overflow="truncate", root=root)
+            first = _phrases(params, graphs, rows, model) if apart else graphs.phrases
+            prompted, rest = ([prompt.format(phrase) for phrase in part] for part in (first, graphs.phrases))
+            phrases[modality] = extract_proxies(tower, prompted, apart=rest, overflow="truncate", root=root)
     return Tables(sentences, phrases, graphs)
+
+
+def _texts(params: Params, rows: Sequence[Rows], model: type[TaskModel]) -> list[str]:
+    """Return what the towers read of some rows, and beside them."""
+    read = [model.for_towers(params, part) for part in rows]
+    beside = {text for part in rows for text in model.texts(params, part)}
+    return sorted({*texts_to_encode(read, params.proxies.pair_mode), *beside})
+
+
+def _phrases(params: Params, graphs: GraphTable, rows: Sequence[Rows], model: type[TaskModel]) -> list[str]:
+    """Return the phrases in the graphs of some rows."""
+    texts = sorted({text for part in rows for text in model.for_parser(params, part).texts()})
+    node, _ = csr_ranges(graphs.node_pointer, graphs.rows(texts))
+    return [graphs.phrases[number] for number in np.unique(graphs.node_phrase[node])]
 
 
 def parse_all(
@@ -166,74 +179,6 @@ def align(
     return Aligned(tokens, graph_nodes(tables.graphs, tokens, model.for_parser(params, rows)))
 
 
-def donors(
-    params: Params, rows: Rows, kind: Literal["rows", "nodes", "sentences", "questions"], count: int
-) -> np.ndarray:
-    """Return whose proxy each of a split's `count` things gets, (count,): its own, or the placebo.
-
-    With `proxies.shuffle` all stand on one random cycle and each takes its neighbour's: none
-    keeps its own, and two nodes with the same phrase get unrelated vectors. The cycle follows
-    from `data.split_seed` and the ids of the rows, not from labels or batches. A single row
-    has no other to take from: it, and its nodes, keep their own.
-    """
-    order = np.arange(count)
-    if params.proxies.shuffle and len(rows) > 1:
-        name = f"shuffle/{kind}/{digest_of(list(rows.ids))}"
-        cycle = seeds.numpy_generator(params.data.split_seed, name).permutation(count)
-        order[cycle] = np.roll(cycle, 1)
-    return order
-
-
-def _node_sources(
-    params: Params, tables: Tables, rows: Rows, nodes: GraphNodes, model: type[TaskModel]
-) -> list[tuple[dict[Modality, np.ndarray], np.ndarray]]:
-    """Return (vectors per modality, index of each node) for every source that `entity_proxy` names."""
-    assert params.graph is not None and tables.graphs is not None
-    modalities = proxy_modalities(params)
-    if not modalities:
-        return []
-    sources = []
-    if params.graph.entity_proxy in ("phrase", "both"):
-        vectors: dict[Modality, np.ndarray] = {}
-        for m in modalities:
-            prompt = params.towers[m].entity_prompt
-            rows_of_phrases = tables.phrases[m].rows([prompt.format(p) for p in tables.graphs.phrases])
-            vectors[m] = unit(tables.phrases[m].vectors()[rows_of_phrases])
-        sources.append((vectors, nodes.phrase[donors(params, rows, "nodes", len(nodes.phrase))]))
-    if params.graph.entity_proxy in ("sentence", "both"):
-        texts, of_node = model.node_sentences(params, rows, tables.graphs, nodes)
-        index = tables.sentences[modalities[0]].rows(texts)[of_node]
-        sources.append(({m: unit(tables.sentences[m].vectors()) for m in modalities}, index))
-    return sources
-
-
-def _features(params: Params, tables: Tables, rows: Rows, modality: Modality) -> np.ndarray:
-    """Return the (n, d) sentence proxies of a modality, not yet scaled."""
-    features = sentence_features(tables.sentences[modality], rows, params.proxies.pair_mode)
-    if not aligns(params, rows):
-        return features
-    assert tables.graphs is not None
-    prompt = params.towers[modality].entity_prompt
-    sentences, phrases = tables.sentences[modality], tables.phrases[modality]
-    return np.concatenate(
-        [features, alignment_features(sentences, phrases, prompt, tables.graphs, rows)], axis=1
-    )
-
-
-def aligns(params: Params, rows: Rows) -> bool:
-    """Tell whether alignment features go with these rows."""
-    return params.proxies.alignment and rows.texts_b is not None and params.proxies.pair_mode == "siamese"
-
-
-def _scaled(params: Params, scale: Standardiser, features: np.ndarray, rows: Rows) -> np.ndarray:
-    """Return standardised features; the few of the alignment weigh as much as all others together."""
-    scaled = scale(features)
-    if aligns(params, rows):
-        others = features.shape[1] - COLUMNS
-        scaled[:, others:] *= (others / COLUMNS) ** 0.5
-    return scaled
-
-
 def fit(
     params: Params, tables: Tables, train: Rows, aligned: Aligned, model: type[TaskModel] = TaskModel
 ) -> Fitted:
@@ -241,11 +186,11 @@ def fit(
     read = model.for_towers(params, train)
     active = params.proxies.standardise
     sentence: dict[Modality, Standardiser] = {
-        m: Standardiser.fit(_features(params, tables, read, m), active) for m in proxy_modalities(params)
+        m: Standardiser.fit(text_features(params, tables, read, m), active) for m in proxy_modalities(params)
     }
     node: dict[Modality, Standardiser] = {}
     if aligned.nodes is not None:
-        sources = _node_sources(params, tables, train, aligned.nodes, model)
+        sources = node_sources(params, tables, train, aligned.nodes, model)
         for m in proxy_modalities(params):
             used = [np.asarray(v[m])[np.unique(index)] for v, index in sources]
             node[m] = Standardiser.beside([Standardiser.fit(u, active) for u in used])
@@ -276,11 +221,11 @@ def build_inputs(
     order = rows.text_rows(model.proxy_rows(params, rows))
     read = model.for_towers(params, rows)
     proxies: Mapping[Modality, np.ndarray] = {
-        m: _scaled(params, fitted.sentence[m], _features(params, tables, read, m), read)[order]
+        m: scaled_features(params, fitted.sentence[m], text_features(params, tables, read, m), read)[order]
         for m in proxy_modalities(params)
     }
     sources, start = [], dict.fromkeys(proxies, 0)
-    of_nodes = [] if found.nodes is None else _node_sources(params, tables, rows, found.nodes, model)
+    of_nodes = [] if found.nodes is None else node_sources(params, tables, rows, found.nodes, model)
     for vectors, index in of_nodes:
         scaled = {}
         for m, v in vectors.items():

@@ -14,6 +14,7 @@ from mase.modalities import Modality
 from mase.model.batch import Part
 from mase.model.features import Standardiser, unit
 from mase.model.graph_nodes import csr_ranges
+from mase.model.placebo import donors
 from mase.model.tokens import TokenTable
 from mase.params import Params
 from mase.proxies import ProxyTable
@@ -136,10 +137,8 @@ def given_texts(
     """Return, for each text of a split, the text whose vector it has wherever it stands.
 
     That is itself; with `proxies.shuffle`, the next on a random cycle of the distinct texts
-    (`preparation.donors`). Overlapping windows so give a sentence one wrong vector.
+    (`placebo.donors`). Overlapping windows so give a sentence one wrong vector.
     """
-    from mase.model.preparation import donors
-
     distinct = sorted(set(texts))
     order = donors(params, rows, kind, len(distinct))
     return {text: distinct[i] for text, i in zip(distinct, order.tolist(), strict=True)}

@@ -22,6 +22,7 @@ from mase.modalities import Modality
 from mase.model.batch import Batch, Part
 from mase.model.features import joined
 from mase.model.heads import Head
+from mase.model.placebo import donors
 from mase.params import Params, TaskParams
 
 if TYPE_CHECKING:
@@ -125,8 +126,6 @@ class TaskModel(nn.Module, ABC):
     @classmethod
     def proxy_rows(cls, params: Params, rows: Rows) -> Int[np.ndarray, "n"]:
         """Return the row whose sentence proxies each row has: its own, or in the placebo another's."""
-        from mase.model.preparation import donors
-
         return donors(params, rows, "rows", len(rows))
 
     @classmethod

@@ -4,6 +4,7 @@ import hashlib
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -82,11 +83,15 @@ def _write(
     folder: Path,
     tower: Tower,
     texts: list[str],
+    first: int,
     keys: np.ndarray,
     overflow: Overflow,
     progress: Progress | None,
 ) -> Mapping[str, int]:
-    """Fill an artifact folder from texts and their keys, both in extraction order."""
+    """Fill an artifact folder from texts and their keys, both in extraction order.
+
+    No batch holds texts from both sides of place `first`.
+    """
     order = key_order(keys)
     row = np.empty(len(texts), dtype=np.int64)
     row[order] = np.arange(len(texts))
@@ -97,15 +102,16 @@ def _write(
         return {"texts": 0, "truncated": 0, "chunked": 0}
     stored = np.lib.format.open_memmap(folder / VECTORS, mode="w+", dtype=np.float16, shape=shape)
     cut = 0
-    for start in range(0, len(texts), SPAN):
-        span = texts[start : start + SPAN]
+    ends = [*range(0, first, SPAN), *range(first, len(texts), SPAN), len(texts)]
+    for start, end in pairwise(ends):
+        span = texts[start:end]
         vectors, truncated = _encode(tower, span)
         if overflow == "chunk_mean" and truncated.any() and isinstance(tower, LimitedTower):
             vectors[truncated] = _mean_of_chunks(tower, [span[i] for i in np.flatnonzero(truncated)])
-        stored[row[start : start + SPAN]] = _half(vectors, tower)
+        stored[row[start:end]] = _half(vectors, tower)
         cut += int(truncated.sum())
         if progress:
-            progress(f"proxies {tower.name}", start + len(span), len(texts))
+            progress(f"proxies {tower.name}", end, len(texts))
     stored.flush()
     counted = "chunked" if overflow == "chunk_mean" else "truncated"
     return {"texts": len(texts), "truncated": 0, "chunked": 0, counted: cut}
@@ -115,6 +121,7 @@ def extract_proxies(
     tower: Tower,
     texts: Iterable[str],
     *,
+    apart: Iterable[str] = (),
     overflow: Overflow = "truncate",
     root: Path | None = None,
     progress: Progress | None = None,
@@ -128,6 +135,8 @@ def extract_proxies(
     Args:
         tower: the encoder.
         texts: any number of texts, in any order, with repeats.
+        apart: more of them, encoded in batches of their own: not even the rounding of the others' vectors
+            depends on them.
         overflow: a text beyond the context length is cut (`truncate`), or split into
             sentences packed to the context length whose vectors are averaged (`chunk_mean`).
         root: the store; by default `$MASE_HOME`.
@@ -143,17 +152,22 @@ def extract_proxies(
     """
     if isinstance(texts, str):
         raise TypeError("texts must be an iterable of strings, not one string")
-    unique = sorted(set(texts), key=lambda text: (len(text), text))
+    together = set(texts)
+    unique, more = (
+        sorted(part, key=lambda text: (len(text), text)) for part in (together, set(apart) - together)
+    )
+    first, unique = len(unique), unique + more
     keys = text_keys(unique)
     identity: dict[str, Any] = {
         "tower": tower.digest,
         "width": tower.width,
         "texts": hashlib.sha256(keys.tobytes()).hexdigest(),
         "overflow": overflow,
+        **({"first": first} if more else {}),
     }
 
     def write(folder: Path) -> Mapping[str, Any]:
         _remove_debris(folder)
-        return _write(folder, tower, unique, keys, overflow, progress)
+        return _write(folder, tower, unique, first, keys, overflow, progress)
 
     return ProxyTable.open(artifacts.build("proxies", identity, write, version=VERSION, root=root))

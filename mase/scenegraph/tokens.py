@@ -7,9 +7,12 @@ onto the text. Everything here is linear in the length of the text.
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from nltk.tokenize import NLTKWordTokenizer
+if TYPE_CHECKING:
+    from nltk.tokenize import NLTKWordTokenizer
 
 Span = tuple[int, int]
 
@@ -26,7 +29,6 @@ _ABBREVIATIONS = frozenset(
     "jan feb mar apr jun jul aug sep sept oct nov dec fig approx ave dept est".split()
 )
 _QUOTES = ("``", "''", '"')
-_tokenizer = NLTKWordTokenizer()
 
 
 def sentence_spans(text: str) -> list[Span]:
@@ -79,7 +81,14 @@ def word_spans(text: str, start: int = 0, end: int | None = None) -> list[Span]:
     piece = text[start:end].translate(_STRAIGHT)
     if _PLAIN.match(piece) and not _CONTRACTED.search(piece):
         return [(start + m.start(), start + m.end()) for m in _PLAIN_WORD.finditer(piece)]
-    return [(start + left, start + right) for left, right in _aligned(piece, _tokenizer.tokenize(piece))]
+    return [(start + left, start + right) for left, right in _aligned(piece, _tokenizer().tokenize(piece))]
+
+
+@cache
+def _tokenizer() -> "NLTKWordTokenizer":
+    from nltk.tokenize import NLTKWordTokenizer  # a run that reads stored graphs does without NLTK
+
+    return NLTKWordTokenizer()
 
 
 def _aligned(text: str, tokens: list[str]) -> Iterator[Span]:

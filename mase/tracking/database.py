@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from mase.errors import TrackingError
+from mase.tracking.address import cleaned, without_credentials
 
 DATABASES = ("sqlite", "postgresql")
 LOCK_SECONDS = 20  # a run that is going on writes to the same file
@@ -48,13 +49,13 @@ def _engine(uri: str) -> sa.Engine:
 
 @contextmanager
 def _reading(uri: str) -> Iterator[sa.Connection]:
-    """Open a connection; what the database says against it becomes a `TrackingError` without the password."""
+    """Open a connection; what the database says against it becomes a `TrackingError` without credentials."""
     try:
         with _engine(uri).connect() as connection:
             yield connection
     except SQLAlchemyError as cause:
-        shown = sa.make_url(uri).render_as_string(hide_password=True)
-        raise TrackingError(f"reading {shown}: {str(cause).partition('[SQL')[0].strip()}") from cause
+        said = str(cause).partition("[SQL")[0].strip()
+        raise TrackingError(f"reading {without_credentials(uri)}: {cleaned(said)}") from cause
 
 
 def layout_is_known(uri: str) -> bool:

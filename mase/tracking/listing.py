@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mase.tracking import database, names
-from mase.tracking.mlflow_tracker import connect, sqlite_file, store_errors, tracking_uri
+from mase.tracking.address import sqlite_file, tracking_uri, without_credentials
+from mase.tracking.mlflow_tracker import connect, store_errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,7 +133,7 @@ def trajectories(run_ids: Sequence[str], keys: Sequence[str]) -> "pd.DataFrame":
 def _client_points(run_ids: Sequence[str], keys: Sequence[str]) -> list[database.Row]:
     client, rows = connect(), []
     for run_id in run_ids:
-        with store_errors(f"run {run_id} in {tracking_uri()}"):
+        with store_errors(f"run {run_id} in {without_credentials(tracking_uri())}"):
             recorded = [key for key in client.get_run(run_id).data.metrics if key.startswith(tuple(keys))]
             points = [(key, p) for key in recorded for p in client.get_metric_history(run_id, key)]
         rows += [

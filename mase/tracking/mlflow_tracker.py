@@ -14,12 +14,10 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from filelock import FileLock
 
 # Read by MLflow when it is imported.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -36,6 +34,13 @@ from mlflow.tracking import MlflowClient
 from mase.artifacts import home
 from mase.errors import TrackingError
 from mase.tracking import names
+from mase.tracking.address import (
+    cleaned,
+    sqlite_file,
+    sqlite_opened,
+    tracking_uri,
+    without_credentials,
+)
 from mase.tracking.base_tracker import BaseTracker, cut
 from mase.tracking.holding import signals_held
 from mase.tracking.protocol import Status
@@ -48,7 +53,6 @@ PARAM_LIMIT = 6000  # characters
 PARAMS_PER_REQUEST = 100
 METRICS_PER_REQUEST = 1000
 DIGEST_LIMIT = 36  # characters of a data set's digest
-SQLITE_HEADER = b"SQLite format 3\x00"
 
 for _noisy in ("mlflow", "alembic"):
     logging.getLogger(_noisy).setLevel(logging.WARNING)
@@ -56,32 +60,16 @@ for _noisy in ("mlflow", "alembic"):
 
 @contextmanager
 def store_errors(doing: str) -> Iterator[None]:
-    """Turn MLflow's exceptions into `TrackingError`, saying what was being done; signals wait for its end."""
+    """Turn MLflow's exceptions into `TrackingError`, saying what was being done; signals wait for its end.
+
+    Credentials are left out of the message; a cause that names them is left out too.
+    """
     try:
         with signals_held():
             yield
     except MlflowException as cause:
-        raise TrackingError(f"{doing}: {cause.message}") from cause
-
-
-def tracking_uri() -> str:
-    """Return `$MASE_TRACKING_URI`, by default the SQLite file below `home()`.
-
-    Raises:
-        TrackingError: if it is a folder: MLflow no longer writes to one.
-    """
-    uri = os.environ.get("MASE_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
-    if "://" not in uri or uri.startswith("file:"):
-        raise TrackingError(
-            f"MASE_TRACKING_URI={uri!r} is a folder or has no scheme; "
-            "use sqlite:///FILE, postgresql://... or http://..."
-        )
-    return uri
-
-
-def sqlite_file(uri: str) -> Path | None:
-    """Return the file of a SQLite URI, None for other stores."""
-    return Path(uri.removeprefix("sqlite:///")).absolute() if uri.startswith("sqlite:///") else None
+        said = cleaned(cause.message)
+        raise TrackingError(f"{cleaned(doing)}: {said}") from (cause if said == cause.message else None)
 
 
 def connect() -> MlflowClient:
@@ -96,27 +84,8 @@ def connect() -> MlflowClient:
 @functools.lru_cache(maxsize=8)
 def _connect(uri: str) -> MlflowClient:
     path = sqlite_file(uri)
-    if path is None:
-        with store_errors(f"opening {uri}"):
-            return MlflowClient(tracking_uri=uri)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):  # one process writes the schema; it takes seconds
-            _check_sqlite(path)
-            with store_errors(f"opening {uri}"):
-                return MlflowClient(tracking_uri=uri)
-    except OSError as cause:
-        raise TrackingError(f"{path}: the tracking store cannot be created there: {cause}") from cause
-
-
-def _check_sqlite(path: Path) -> None:
-    """Refuse a file that is not SQLite at once; MLflow would retry for minutes."""
-    if not path.exists():
-        return
-    with path.open("rb") as stream:
-        start = stream.read(len(SQLITE_HEADER))
-    if start and start != SQLITE_HEADER:
-        raise TrackingError(f"{path} is not a SQLite file; move it away or set MASE_TRACKING_URI")
+    with sqlite_opened(path) if path else nullcontext(), store_errors(f"opening {uri}"):
+        return MlflowClient(tracking_uri=uri)
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:
@@ -173,7 +142,7 @@ def open_tracker(
 
 
 def _find(client: MlflowClient, run_id: str) -> Run:
-    with store_errors(f"run {run_id} in {tracking_uri()}"):
+    with store_errors(f"run {run_id} in {without_credentials(tracking_uri())}"):
         run = client.get_run(run_id)
     if run.info.lifecycle_stage != "active":
         raise TrackingError(f"run {run_id} is deleted; restore it in MLflow or start a new one")

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mase.tracking import names
-from mase.tracking.mlflow_tracker import connect, sqlite_file, store_errors, tracking_uri
+from mase.tracking.address import sqlite_file, tracking_uri, without_credentials
+from mase.tracking.mlflow_tracker import connect, store_errors
 from mase.tracking.record import DatasetRecord, RunRecord
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def read_run(run_id: str) -> RunRecord:
         TrackingError: if there is no such run.
     """
     client = connect()
-    with store_errors(f"run {run_id} in {tracking_uri()}"):
+    with store_errors(f"run {run_id} in {without_credentials(tracking_uri())}"):
         run = client.get_run(run_id)
         name = client.get_experiment(run.info.experiment_id).name
         points = {key: _history(client, run_id, key) for key in run.data.metrics}

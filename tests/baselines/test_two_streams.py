@@ -16,7 +16,7 @@ from mase.baselines.vilbert.model import StreamOutput, Vilbert
 from mase.em.estep import answers
 from mase.errors import CheckpointFormatError, DataError, ParamsError
 from mase.model.inference import predict
-from mase.model.vqa import RegionBatch
+from mase.model.region_attention import RegionBatch
 from mase.params import Params, load_params
 from mase.params.streams import ConceptbertParams
 from mase.pretrained import load_pretrained

@@ -1,11 +1,17 @@
 """Every page run without a browser: on nothing, on a small store, on a store that cannot be read."""
 
+import shutil
+import sqlite3
+import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboards.__main__ import NEEDED
 from tests.dashboards.filling import HOSTILE, fill, write_report, write_study
 
 PAGES = ["runs", "tables", "allocation", "information", "scene_graphs", "embedding", "studies", "cost"]
@@ -153,11 +159,58 @@ def test_a_study_that_has_not_begun_is_left_alone(mase_home: Path) -> None:
     assert not (folder / "journal.log").exists()
 
 
+@pytest.mark.parametrize("login", ["me:s3cret@127.0.0.1:1/optuna", "127.0.0.1:1/optuna?password=s3cret"])
 def test_studies_in_a_database_that_is_not_there_are_a_message(
-    mase_home: Path, monkeypatch: pytest.MonkeyPatch
+    login: str, mase_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_study(mase_home, "mase")
-    monkeypatch.setenv("MASE_STUDY_STORAGE", "postgresql+psycopg://me:s3cret@127.0.0.1:1/optuna")
+    monkeypatch.setenv("MASE_STUDY_STORAGE", f"postgresql+psycopg://{login}")
     app = opened("studies")
     assert not app.exception
     assert "127.0.0.1:1" in app.code[0].value and "s3cret" not in app.code[0].value
+
+
+def test_the_pages_look_at_studies_without_making_tables(
+    mase_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file stands in for PostgreSQL: with no tables in it, and then with Optuna's."""
+    from flows import study_storage
+
+    folder, url = write_study(mase_home, "mase"), f"sqlite:///{mase_home}/studies.db"
+    monkeypatch.setenv("MASE_STUDY_STORAGE", "postgresql+psycopg:///optuna")
+    real = study_storage.database
+    monkeypatch.setattr(study_storage, "database", lambda _url, make_tables: real(url, make_tables))
+    app = opened("studies")
+    assert not app.exception
+    assert "no tables of studies yet" in app.code[0].value
+    with sqlite3.connect(mase_home / "studies.db") as connection:
+        assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+    connection.close()
+    optuna.create_study(study_name=folder.name, storage=url).ask()
+    app = opened("studies")
+    assert not app.exception and "running" in html_of(app)
+
+
+@pytest.fixture(scope="module")
+def crowded(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a store of 2,000 runs, with what `python -m dashboards` imports first imported."""
+    for module in NEEDED:
+        import_module(module)
+    path = Path(shutil.copy(empty_store, tmp_path_factory.mktemp("crowded") / "mlflow.db"))
+    fill(path, flows=20, cells=11, seeds=8)
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [*NEEDS_RUNS, "scene_graphs"])
+def test_a_page_of_2000_runs_takes_less_than_three_seconds(
+    page: str, crowded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the processor's time, which other processes change little; a browser times the first page."""
+    monkeypatch.setenv("MASE_TRACKING_URI", f"sqlite:///{crowded}")
+    started = time.process_time()
+    app = opened(page)
+    seconds = time.process_time() - started
+    print(f"{page}: {seconds:.2f} s")
+    assert not app.exception
+    assert seconds < 3, seconds

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
 from mase import ranks
 from mase.em.loop import Trainer
-from mase.errors import ParamsError
+from mase.errors import ParamsError, TrainingError
+from mase.units import train
 from tests.conftest import ROOT
+from tests.em import share_unit
 from tests.em.train_planted import main
 from tests.planted import plant, planted_params
 
@@ -28,11 +31,11 @@ def numbers(content: Any) -> np.ndarray:
     return np.array([np.nan if content is None else float(content)])
 
 
-def launch(folder: Path, family: str, processes: int) -> None:
+def launch(module: str, processes: int, *words: str) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(
-        [*command, "--module", "tests.em.train_planted", str(folder), family],
+        [*command, "--module", module, *words],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -47,7 +50,7 @@ def launch(folder: Path, family: str, processes: int) -> None:
 @pytest.mark.parametrize("family", ["classification", "regression"])
 def test_two_ranks_do_what_one_process_does(family: str, tmp_path: Path) -> None:
     main(tmp_path, family)
-    launch(tmp_path, family, 2)
+    launch("tests.em.train_planted", 2, str(tmp_path), family)
     alone, first, second = (
         json.loads((tmp_path / name).read_text()) for name in ("0-of-1.json", "0-of-2.json", "1-of-2.json")
     )
@@ -78,6 +81,49 @@ def test_ranks_share_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "2")
     mine, share = ranks.portion(np.array([9, 8]))
     assert mine.tolist() == [9] and share == 0.0
+
+
+def test_the_first_rank_decides_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ranks.decided(lambda: 3) == 3
+    sent: list[Any] = []
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(ranks, "device", lambda: torch.device("cpu"))
+
+    def broadcast(values: list[Any]) -> None:
+        if ranks.is_main():
+            sent[:] = values
+        else:
+            values[:] = sent
+
+    def refuse() -> int:
+        raise TrainingError("in use")
+
+    monkeypatch.setattr(torch.distributed, "broadcast_object_list", broadcast)
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        assert ranks.decided(lambda rank=rank: int(rank)) == 0
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        with pytest.raises(TrainingError, match="in use"):
+            ranks.decided(refuse if rank == "0" else lambda: 4)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_ranks_neither_wait_for_a_unit_in_use_nor_train_what_the_first_finds_done(
+    mase_home: Path, tmp_path: Path
+) -> None:
+    done, used = share_unit.units()
+    train(done)
+    used.folder.mkdir(parents=True)
+    with FileLock(used.folder / ".lock"):
+        launch("tests.em.share_unit", 2, str(tmp_path))
+    assert (
+        (tmp_path / "0").read_text()
+        == (tmp_path / "1").read_text()
+        == "done: False\nused: another process trains used; run this again when it has ended\n"
+    )
+    assert not (used.folder / "result.json").exists()
 
 
 def test_what_cannot_be_shared_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

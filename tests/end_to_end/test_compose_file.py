@@ -2,6 +2,7 @@
 
 import copy
 import re
+import tomllib
 from collections.abc import Callable
 from typing import Any
 
@@ -121,6 +122,30 @@ def test_what_a_service_waits_for_can_come_true(compose: Content) -> None:
         for mount in service.get("volumes", []):
             source = mount.split(":")[0]
             assert source.startswith(".") or source in compose["volumes"], (name, mount)
+
+
+def test_what_reads_studies_waits_for_what_makes_their_tables(compose: Content) -> None:
+    readers = {
+        name: service["depends_on"]
+        for name, service in compose["services"].items()
+        if "/optuna" in str(service) and name != "optuna-storage"
+    }
+    assert set(readers) == {"worker", "optuna-dashboard", "dashboard"}
+    assert all("optuna-storage" in waits for waits in readers.values()), readers
+
+
+def test_the_servers_are_those_of_the_constraints(compose: Content) -> None:
+    docker = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    (asked,) = re.findall(r"^RUN pip install -c constraints\.txt (prefect .+)$", docker, re.M)
+    names = {re.sub(r"\[.*", "", word.strip('"')) for word in asked.split()}
+    assert {"prefect", "fastapi", "mlflow", "optuna", "optuna-dashboard"} <= names
+    pinned = dict(
+        re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.M)
+    )
+    assert names <= set(pinned)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    built = {service["image"] for service in compose["services"].values() if "build" in service}
+    assert built == {f"mase:{project['version']}", f"mase-servers:{project['version']}"}
 
 
 def test_the_gpu_file_changes_services_that_are_there(compose: Content) -> None:

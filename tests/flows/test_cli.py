@@ -15,7 +15,7 @@ COMMANDS = [
     "reproduce", "ablations", "report", "train", "tune", "predict", "explain", "compare", "verdict",
     "parse", "runs", "serve", "register", "doctor", "dashboard",
     "parse evaluate", "parse coverage", "towers check", "towers train", "proxies extract",
-    "params check", "params show",
+    "params check", "params show", "bundle pack", "bundle import", "bundle fp16",
 ]  # fmt: skip
 
 

@@ -1,6 +1,8 @@
 """What a server and its pages get from us: parameters, deployments, the `gpu` limit, links to runs."""
 
 import re
+import subprocess
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -57,7 +59,9 @@ def test_a_run_counts_as_lost_after_several_heartbeats() -> None:
     assert trigger.for_each == {"prefect.resource.id"}
 
 
-@pytest.mark.parametrize(("visible", "count"), [("", 0), ("-1", 0), ("0", 1), ("0,2", 2), ("GPU-8a", 1)])
+@pytest.mark.parametrize(
+    ("visible", "count"), [("", 0), ("-1", 0), ("0", 1), ("0,2", 2), ("GPU-8a", 1), ("1,-1,0", 1)]
+)
 def test_visible_gpus_are_counted(monkeypatch: pytest.MonkeyPatch, visible: str, count: int) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert gpu.visible_gpus() == count
@@ -65,8 +69,8 @@ def test_visible_gpus_are_counted(monkeypatch: pytest.MonkeyPatch, visible: str,
 
 def test_devices_are_counted_where_none_are_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr("os.listdir", lambda _: ["null", "nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm"])
-    assert gpu.visible_gpus() == 2
+    monkeypatch.setattr("os.listdir", lambda _: ["null", "nvidia2", "nvidia3", "nvidiactl", "nvidia-uvm"])
+    assert gpu.gpus() == ["0", "1"]  # a container may show the third and fourth device of its machine
 
 
 @gpu.in_gpu_slot
@@ -96,6 +100,46 @@ def test_a_deployments_training_on_a_gpu_takes_a_slot_or_fails(monkeypatch: pyte
     assert len(asked) == 1
 
 
+HOLDER = """
+import os, sys, time
+from types import SimpleNamespace
+import prefect.runtime
+from flows.gpu import own_gpu
+prefect.runtime.deployment = SimpleNamespace(id="a-deployment")
+with own_gpu():
+    print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_flow_runs_of_one_machine_take_a_gpu_each_and_wait_for_a_third(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    command = [sys.executable, "-c", HOLDER]
+    with subprocess.Popen(
+        command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdin is not None and other.stdout is not None
+        assert other.stdout.readline() == "4\n"
+        monkeypatch.setattr("prefect.runtime.deployment", SimpleNamespace(id="a-deployment"))
+        with gpu.own_gpu(), gpu.own_gpu():  # the flow, and a step in it
+            assert gpu.gpus() == ["7"]
+        assert gpu.gpus() == ["7"]  # CUDA would not see another any more
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4")
+        waited: list[float] = []
+
+        def end_other(seconds: float) -> None:
+            waited.append(seconds)
+            if len(waited) == 2:
+                other.kill()
+                other.wait()
+
+        monkeypatch.setattr(gpu, "time", SimpleNamespace(sleep=end_other))
+        with gpu.own_gpu():
+            assert len(waited) >= 2 and gpu.gpus() == ["4"]
+
+
 def test_the_link_of_a_run_is_for_browsers(mase_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tracker = open_tracker("linked")
     assert publish.run_page(tracker.run_id) is None  # a SQLite file has no pages
@@ -103,3 +147,5 @@ def test_the_link_of_a_run_is_for_browsers(mase_home: Path, monkeypatch: pytest.
     page = publish.run_page(tracker.run_id)
     assert page is not None
     assert re.fullmatch(rf"http://localhost:5000/#/experiments/\d+/runs/{tracker.run_id}", page)
+    monkeypatch.setenv("MASE_TRACKING_PAGES", "http://admin:s3cret@localhost:5000/?token=s3cret")
+    assert publish.run_page(tracker.run_id) == page

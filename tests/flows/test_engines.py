@@ -9,9 +9,24 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
 
-from flows.engines import Engine, EngineName, default_workers, here, prepare_worker, worker_environment
-from flows.interruption import Interrupted, raise_interrupted
+from flows import engines
+from flows.engines import (
+    Engine,
+    EngineName,
+    dask_cluster,
+    default_workers,
+    gpu_share,
+    here,
+    own_variables,
+    prepare_worker,
+    ray_start,
+    with_variables,
+    worker_environment,
+)
+from flows.interruption import Interrupted
 from flows.paper import mase_paper
 from flows.reproduce import UnitsFailed, reproduce
 from flows.request import Request
@@ -66,12 +81,15 @@ def test_workers_get_a_gpu_each_and_stop_on_sigterm(monkeypatch: pytest.MonkeyPa
     try:
         for _ in range(3):
             prepare_worker(counter, ["4", "7"], {"OMP_NUM_THREADS": "1"})
-            devices.append(os.environ["CUDA_VISIBLE_DEVICES"])
-        assert signal.getsignal(signal.SIGTERM) is raise_interrupted
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")  # Prefect sets the caller's before each step
+            devices.append(with_variables(task(os.getenv), own_variables).fn("CUDA_VISIBLE_DEVICES"))
         with pytest.raises(Interrupted):
             signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Interrupted):  # units that the pool sent ahead are not begun
+            with_variables(task(os.getenv), own_variables).fn("PATH")
     finally:
         signal.signal(signal.SIGTERM, before)
+        engines._stopped.clear()
     assert devices == ["4", "7", "4"]
 
 
@@ -80,9 +98,59 @@ def test_workers_know_the_stores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "http://server/api")
     monkeypatch.setenv("SECRET_OF_ANOTHER_PROGRAM", "x")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    found = worker_environment("3")
+    found = worker_environment(3)
     assert found["MASE_TRACKING_URI"] == "http://store:5000" and found["OMP_NUM_THREADS"] == "3"
     assert found["PREFECT_API_URL"] == "http://server/api" and "SECRET_OF_ANOTHER_PROGRAM" not in found
+    assert "OMP_NUM_THREADS" not in worker_environment()
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert worker_environment(3)["OMP_NUM_THREADS"] == worker_environment()["OMP_NUM_THREADS"] == "5"
+
+
+def test_a_step_takes_its_variables_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASE_HOME", "/of-the-worker")
+    monkeypatch.delenv("MASE_TRACKING_URI", raising=False)
+    step = task(name="look", task_run_name="look at {key}")(os.getenv)
+    variables = {"MASE_HOME": "/of-the-caller", "MASE_TRACKING_URI": "http://store"}
+    sent: Any = with_variables(step, lambda: variables)
+    assert sent.fn("MASE_HOME") == "/of-the-caller" and sent.fn(key="MASE_TRACKING_URI") == "http://store"
+    assert (sent.name, sent.task_run_name) == ("look", "look at {key}")
+    assert step.fn("MASE_HOME") == "/of-the-worker" and "MASE_TRACKING_URI" not in os.environ
+
+
+def test_workers_that_are_started_here_share_out_the_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    workers = dask_cluster(3, threads=2)["workers"]
+    assert [workers[k]["options"]["env"]["CUDA_VISIBLE_DEVICES"] for k in range(3)] == ["4", "7", "4"]
+    assert ray_start(None, 3, threads=2)["num_gpus"] == 2
+    assert "num_gpus" not in ray_start("ray://head:10001", 3, threads=2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert "CUDA_VISIBLE_DEVICES" not in dask_cluster(1, threads=2)["workers"][0]["options"]["env"]
+    assert ray_start(None, 1, threads=2)["num_gpus"] == 0
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4")
+    assert default_workers() == 1
+
+
+@pytest.mark.parametrize(
+    ("workers", "there", "share"), [(1, 2, 1), (2, 2, 1), (3, 2, 0.5), (4, 2, 0.5), (5, 2, 1 / 3), (3, 0, 0)]
+)
+def test_units_share_a_gpu_where_there_are_more(workers: int, there: int, share: float) -> None:
+    assert gpu_share(workers, there) == share
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("prefect_server", "spawning")
+@pytest.mark.parametrize("engine", ["process", "dask", "ray"])
+def test_a_unit_sees_one_gpu(engine: EngineName, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")  # neither Ray nor Dask looks whether they are there
+    step = task(name="look", cache_policy=NO_CACHE, persist_result=False)(os.getenv)
+
+    @flow
+    def looking() -> list[str]:
+        with Engine(engine, workers=2).starting(step) as start:
+            return [begun.result() for begun in [start(key="CUDA_VISIBLE_DEVICES") for _ in range(4)]]
+
+    assert set(looking()) <= {"4", "7"}
 
 
 def predictions(home: Path) -> dict[str, pd.DataFrame]:
@@ -129,6 +197,24 @@ def test_workers_of_this_machine_predict_the_same(
     made = mase_paper(profile="smoke", tables=[tiny_table], seeds=1, engine=engine, workers=2)
     assert made["trained"] == 3
     assert_as_alone(mase_home, alone)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("prefect_server", "spawning")
+def test_a_dask_cluster_that_runs_gets_the_stores_with_the_unit(
+    mase_home: Path, tiny_table: str, alone: dict[str, pd.DataFrame], tmp_path: Path
+) -> None:
+    from distributed import LocalCluster
+
+    elsewhere = {"MASE_HOME": str(tmp_path / "of-workers")}
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, env=elsewhere) as cluster:
+        made = mase_paper(
+            profile="smoke", tables=[tiny_table], seeds=1, engine="dask", address=cluster.scheduler_address
+        )
+    assert made["trained"] == 3
+    assert_as_alone(mase_home, alone)
+    assert not (tmp_path / "of-workers").exists()
 
 
 @pytest.mark.slow

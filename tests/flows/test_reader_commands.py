@@ -214,12 +214,13 @@ def test_figures_without_a_table_are_published_as_their_report_alone(
 ) -> None:
     from flows import publish
 
-    made: list[str] = []
-    monkeypatch.setattr(publish, "create_markdown_artifact", lambda **about: made.append(about["key"]))
-    monkeypatch.setattr(publish, "create_link_artifact", lambda **about: made.append(about["key"]))
+    made: dict[str, str] = {}
+    monkeypatch.setattr(
+        publish, "create_markdown_artifact", lambda **about: made.update({about["key"]: about["markdown"]})
+    )
     (tmp_path / "t.md").write_text("| a |")
     report = str(tmp_path / "report.html")
     publish.publish_tables({"one": {"figure4": "a.png", "report": report}})
-    assert made == ["report-one"]
     publish.publish_tables({"two": {"md": str(tmp_path / "t.md"), "report": report}})
-    assert made == ["report-one", "table-two", "report-two"]
+    said = f"Report, on the machine that made it: `{report}`\n"
+    assert made == {"table-one": said, "table-two": f"| a |\n\n{said}"}

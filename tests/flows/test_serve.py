@@ -9,11 +9,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
+import psutil
 import pytest
 from typer.testing import CliRunner
 
+from flows import server
 from flows.cli import app
 from flows.server import announced_url, note_path, running_server
 from flows.server_setup import ZOMBIES
@@ -122,6 +125,25 @@ def test_a_taken_port_is_a_clear_error(mase_home: Path) -> None:
         with pytest.raises(ParamsError, match=f"port {port} is taken"), running_server(port):
             pass
     assert not mase_home.exists()
+
+
+def test_a_server_that_does_not_end_is_killed(
+    tmp_path: Path, mase_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script, pid = tmp_path / "stubborn", tmp_path / "pid"
+    script.write_text(f"#!/bin/sh\ntrap '' TERM\necho $$ > {pid}\nsleep 60\n", encoding="utf-8")
+    script.chmod(0o755)
+
+    def wait_for_pid(*_: object) -> None:
+        while not (pid.exists() and pid.read_text()):
+            time.sleep(0.01)
+
+    monkeypatch.setattr(server, "sys", SimpleNamespace(executable=str(script)))
+    monkeypatch.setattr(server, "_wait_until_healthy", wait_for_pid)
+    monkeypatch.setattr(server, "STOP_SECONDS", 0.2)
+    with running_server(free_port(), announce=False):
+        assert psutil.pid_exists(int(pid.read_text()))
+    assert not psutil.pid_exists(int(pid.read_text()))
 
 
 def test_the_note_of_a_server_that_is_gone_is_not_believed(mase_home: Path) -> None:

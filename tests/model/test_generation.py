@@ -1,6 +1,5 @@
 """Generation with a soft prefix: what proxies, z, gates and labels can and cannot change."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,19 +8,29 @@ import pytest
 import torch
 from torch import Tensor
 
+from mase.baselines.mpb_generation import GenerationBaseline
 from mase.em.estep import e_step
 from mase.em.mstep import Optimiser, m_step_losses, parameter_groups
 from mase.errors import ParamsError
 from mase.methods import build_model, model_class
 from mase.model.fusion import STRIDE
-from mase.model.generation import GenerationBaseline, GenerationModel
+from mase.model.generation import GenerationModel
 from mase.model.inference import predict
 from mase.params import BackboneParams, Params, load_params
 from mase.prediction import Predictor
 from mase.pretrained import load_pretrained, save_pretrained
 from mase.training import assemble
 from mase.units import Unit, train
-from tests.generation_rows import NOUNS, Sentences, generation_params, plant, right, said, trained
+from tests.generation_rows import (
+    NOUNS,
+    Sentences,
+    generation_params,
+    own_task,
+    plant,
+    right,
+    said,
+    trained,
+)
 
 Checkpoint = Callable[[str], BackboneParams]
 CHANCE = 1 / len(NOUNS)
@@ -313,29 +322,6 @@ def test_a_tower_alone_cannot_write() -> None:
     params = load_params("commongen", profile="smoke", overlays=("methods/mc_ptm_image",), overrides=files)
     with pytest.raises(ParamsError, match="method mc_ptm cannot do commongen, a generation task"):
         model_class(params)
-
-
-SUBJECTS = "a red bus,the dog,two men,a car,rain on the lake".split(",")
-
-
-def own_task(folder: Path, backbone: BackboneParams, overlay: str, *overrides: str) -> Params:
-    """Return params of a task on files of one's own, with random towers and the graph."""
-    lines = [
-        json.dumps({"source": f"{subject} {noun}", "target": [f"{subject} at the {noun}"]})
-        for subject in SUBJECTS
-        for noun in NOUNS
-    ]
-    (folder / "own.jsonl").write_text("\n".join(lines))
-    (folder / "own.yaml").write_text(
-        "name: own\ntitle: Own\nfamily: generation\nmetrics: [bleu_3, cider]\nmain_metric: cider\n"
-        "files: {train: own.jsonl, columns: {text_a: source, label: target}}\n"
-    )
-    small = ("data.source=files", "data.slice_min=6", "allocation.iterations=2", "training.epochs=1")
-    overlays = (f"methods/{overlay}", "controls/random_towers") if overlay != "text" else ("methods/text",)
-    params = load_params(
-        str(folder / "own.yaml"), profile="smoke", overlays=overlays, overrides=(*small, *overrides)
-    )
-    return params.model_copy(update={"backbone": backbone})
 
 
 def test_closed_gates_nest_the_text_with_the_graph_too(checkpoint: Checkpoint, tmp_path: Path) -> None:

@@ -12,17 +12,17 @@ from mase.methods import build_model, trainable_parameters
 from mase.model.backbone import load_tokenizer
 from mase.model.inputs import Inputs
 from mase.model.mase import MaseModel
+from mase.model.placebo import donors
 from mase.model.preparation import (
     Fitted,
     Tables,
     align,
     build_inputs,
-    donors,
     extract_all,
     fit,
     parse_all,
-    proxy_modalities,
 )
+from mase.model.proxy_features import proxy_modalities
 from mase.params import Params, load_params
 from mase.pretrained import load_pretrained, save_pretrained
 from mase.reading import predict_texts

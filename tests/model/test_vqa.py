@@ -16,7 +16,8 @@ from mase.errors import DataError
 from mase.families import family_of
 from mase.methods import trainable_parameters
 from mase.model.inference import predict
-from mase.model.vqa import RegionAttention, RegionBatch, VqaModel, VqaOutput
+from mase.model.region_attention import RegionAttention, RegionBatch
+from mase.model.vqa import VqaModel, VqaOutput
 from mase.params import Params, load_params
 from mase.prediction import Predictor
 from mase.pretrained import load_pretrained

@@ -79,6 +79,23 @@ def test_tower_texts_and_overflow_make_the_identity(tmp_path: Path) -> None:
     assert len(digests) == 4
 
 
+def test_texts_apart_are_in_the_table_and_in_no_batch_of_the_others(
+    tower: BatchedTower, tmp_path: Path
+) -> None:
+    batches: list[list[str]] = []
+    encode = tower.encode_checked
+    tower.encode_checked = lambda texts: batches.append(list(texts)) or encode(texts)
+    table = extract_proxies(tower, ["bbb", "a"], apart=["cc", "a", "d"], root=tmp_path)
+    assert batches == [["a", "bbb"], ["d", "cc"]] and len(table) == 4
+    alone, together = (
+        extract_proxies(tower, texts, root=tmp_path) for texts in (["bbb", "a"], ["a", "bbb", "cc", "d"])
+    )
+    found, expected = (t.vectors()[t.rows(["bbb", "a"])] for t in (table, alone))
+    np.testing.assert_array_equal(found, expected)
+    assert len({t.digest for t in (table, alone, together)}) == 3
+    assert extract_proxies(tower, ["a", "bbb"], apart=["a"], root=tmp_path).digest == alone.digest
+
+
 def test_an_unknown_text_is_named(tmp_path: Path) -> None:
     table = extract_proxies(Counting(), ["a", "b"], root=tmp_path)
     with pytest.raises(ArtifactError, match=r"'zebra' \(2 of 3"):

@@ -92,8 +92,16 @@ def test_a_broken_store_is_a_tracking_error(mase_home: Path) -> None:
         listing()
 
 
-def test_no_password_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MASE_TRACKING_URI", "postgresql://me:s3cret@127.0.0.1:1/mlflow")
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql+psycopg://me:s3cret@127.0.0.1:1/mlflow",
+        "postgresql+psycopg://me:s3cret/more@127.0.0.1:1/mlflow",
+        "postgresql+psycopg://127.0.0.1:1/mlflow?user=me&password=s3cret",
+    ],
+)
+def test_no_password_is_told(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASE_TRACKING_URI", uri)
     with pytest.raises(TrackingError) as caught:
         listing()
     assert "s3cret" not in str(caught.value) and "127.0.0.1" in str(caught.value)

@@ -12,7 +12,8 @@ from mlflow.exceptions import MlflowException
 
 from mase.errors import TrackingError
 from mase.tracking import names, open_tracker, read_run, runs
-from mase.tracking.mlflow_tracker import PARAM_LIMIT, MlflowTracker, connect, experiment_id, tracking_uri
+from mase.tracking.address import tracking_uri
+from mase.tracking.mlflow_tracker import PARAM_LIMIT, MlflowTracker, connect, experiment_id, store_errors
 from mase.tracking.provenance import source_commit
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -190,3 +191,11 @@ def test_a_data_set_that_another_process_logs_at_once_is_there_the_next_time(
         with pytest.raises(TrackingError, match="disk is full"):
             tracker.dataset("looks/train", **about)
         assert len(calls) == 1
+
+
+def test_what_a_server_says_is_told_without_credentials() -> None:
+    with pytest.raises(TrackingError) as caught, store_errors("run 1 in http://me:s3cret@mlflow:5000"):
+        raise MlflowException("API request to http://me:s3cret@mlflow:5000/api failed: refused")
+    said = "run 1 in http://mlflow:5000: API request to http://mlflow:5000/api failed: refused"
+    assert str(caught.value) == said
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__  # no traceback has it

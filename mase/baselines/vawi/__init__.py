@@ -7,7 +7,8 @@ as many of the language model's width, and each is put right after its word amon
     Q = P(positions of the words)    K = W_K v + b_K    V = W_V v + b_V    softmax(Q K^T / sqrt(E)) V
 
 P is the language model's own table of positions. Only the task loss trains: the language model, the
-reformulation and the head, or (`vawi.train: reformulation`, T5 in the paper) the last two alone.
+reformulation and the head, or (`vawi.train: reformulation`, T5 in the paper) the last two alone; a decoder is
+part of the language model (`writer`).
 
 No code was released. Reading of the paper, where it is silent:
     - how many words a text has: at most `vawi.words` of each of a row's texts, for every selector; syntax

@@ -14,6 +14,7 @@ from mase.data import Rows
 from mase.model.batch import Part
 from mase.model.features import unit
 from mase.model.graph_nodes import csr_ranges
+from mase.model.placebo import donors
 from mase.model.tokens import TokenTable
 from mase.params import Params
 
@@ -84,8 +85,6 @@ def word_slots(
     params: Params, fitted: "Fitted", tables: "Tables", rows: Rows, tokens: TokenTable
 ) -> WordSlots:
     """Return the slots of a split; in the placebo `proxies.shuffle` each has another slot's features."""
-    from mase.model.preparation import donors
-
     texts: list[Sequence[str]] = [rows.texts_a] if rows.texts_b is None else [rows.texts_a, rows.texts_b]
     words = selected(params, rows.texts())
     prompts = {text: [prompt_of(text, word) for word in found] for text, found in words.items()}

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mase.model.vqa import RegionBatch
+from mase.model.region_attention import RegionBatch
 from mase.params.streams import VilbertParams
 
 EPSILON = 1e-12  # of BERT's LayerNorm

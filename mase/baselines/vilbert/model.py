@@ -34,9 +34,10 @@ from mase.families.vqa import vqa_params
 from mase.model.backbone import Backbone, pool
 from mase.model.batch import Batch
 from mase.model.mase import MaseModel, fusion_width
+from mase.model.region_attention import REGIONS, RegionBatch
 from mase.model.running_mean import RunningMean
 from mase.model.task_model import MaseOutput
-from mase.model.vqa import REGIONS, Answering, RegionBatch
+from mase.model.vqa import Answering
 from mase.params import Params
 from mase.params.streams import VilbertParams
 

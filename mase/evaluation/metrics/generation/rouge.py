@@ -16,12 +16,15 @@ sees them. That is not repeated: it only lowers candidates with the digit 1.
 import re
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
-from nltk.stem.porter import PorterStemmer
 
 from mase.evaluation.metrics.generation.tokens import check_references, ngram_counts
+
+if TYPE_CHECKING:
+    from nltk.stem.porter import PorterStemmer
 
 COCO_BETA = 1.2
 STEMMED_FROM = 4
@@ -110,7 +113,9 @@ def _coco(candidate: Sequence[str], references: Sequence[Sequence[str]]) -> floa
 
 
 @cache
-def _stemmer() -> PorterStemmer:
+def _stemmer() -> "PorterStemmer":
+    from nltk.stem.porter import PorterStemmer
+
     return PorterStemmer()
 
 

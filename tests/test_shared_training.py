@@ -78,6 +78,7 @@ def written(result: UnitResult) -> tuple[pd.DataFrame, str, dict[str, float], ob
     return frame, allocation, result.metrics, result.details["closing"]
 
 
+@pytest.mark.slow
 def test_three_probes_train_once_and_say_what_each_would_alone(
     probes: Path, trainings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

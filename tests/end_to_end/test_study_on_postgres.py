@@ -69,10 +69,10 @@ def test_a_killed_worker_loses_no_trial(
     monkeypatch.setenv(VARIABLE, database)
     process = study_process("4, workers=2")
     try:
-        deadline = time.monotonic() + 150
+        deadline = time.monotonic() + 200
         while not second_trial_begun():
             assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.1)
+            time.sleep(0.3)
         children = psutil.Process(process.pid).children()
         workers = [child for child in children if "flows.study_workers" in child.cmdline()]
         assert len(workers) == 2
@@ -81,6 +81,7 @@ def test_a_killed_worker_loses_no_trial(
     finally:
         process.kill()
         process.wait()
+        process.stderr.close()
     assert process.returncode != 0 and "-9" in messages
     before = {trial.number: trial.value for trial in finished_trials()}
     assert run_study(REQUEST, 4, workers=2)["trials"] == 4

@@ -28,7 +28,7 @@ from mase.tracking import Tracker
 
 __all__ = ["Unit", "UnitResult", "identity", "load_result", "task_data", "train"]
 
-VERSION = 2  # raise it when the same params train another model
+VERSION = 3  # raise it when the same params train another model
 RESULT = "result.json"
 
 Progress = Callable[[str, int, int], None]

@@ -5,6 +5,7 @@ segment types and the padding side are the family's.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,3 +178,15 @@ def save_checkpoint(family: str, folder: Path, **changes: Any) -> BackboneParams
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return BackboneParams(name=family, source="path", ref=str(folder), pooling=chosen.pooling, max_length=24)
+
+
+def checkpoint_maker(make_folder: Callable[[str], Path]) -> Callable[[str], BackboneParams]:
+    """Return a maker of params whose `ref` is a family's checkpoint, saved once; treat it as read-only."""
+    saved: dict[str, BackboneParams] = {}
+
+    def of(family: str) -> BackboneParams:
+        if family not in saved:
+            saved[family] = save_checkpoint(family, make_folder(family))
+        return saved[family]
+
+    return of

@@ -39,7 +39,7 @@ from tests.generation_rows import (
     said,
     trained,
 )
-from tests.tiny_backbones import save_checkpoint
+from tests.tiny_backbones import checkpoint_maker, save_checkpoint
 
 Checkpoint = Callable[[str], BackboneParams]
 CHANCE = 1 / len(NOUNS)
@@ -49,14 +49,7 @@ FROZEN = "vawi.train=reformulation"
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     """Return a maker of params whose `ref` is a family's saved checkpoint."""
-    saved: dict[str, BackboneParams] = {}
-
-    def of(family: str) -> BackboneParams:
-        if family not in saved:
-            saved[family] = save_checkpoint(family, tmp_path_factory.mktemp(family))
-        return saved[family]
-
-    return of
+    return checkpoint_maker(tmp_path_factory.mktemp)
 
 
 def params_of(backbone: BackboneParams, *overrides: str) -> Params:

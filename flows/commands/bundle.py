@@ -3,12 +3,14 @@
 import json
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands import options
-from flows.commands.reproduce import RowLabels, Seeds
+from flows.commands import options, request_options
+
+if TYPE_CHECKING:
+    from flows.request import Request
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,23 +18,13 @@ app = typer.Typer(
 )
 
 LIMIT = 60.0
-Tables = Annotated[list[str], typer.Option("--table", help="Table, by name or number; repeatable.")]
 
 
 @app.command("pack")
+@request_options.takes_request
 def pack(
     out: Annotated[Path, typer.Argument(help="Archive to write.")],
-    table: Tables = [],  # noqa: B006 - Typer makes a new list for every call
-    profile: options.Profile = "demo",
-    data_dir: options.DataDir = None,
-    tasks: options.Tasks = None,
-    seeds: Seeds = 2,
-    max_train_rows: options.MaxTrainRows = None,
-    settings: options.Settings = [],  # noqa: B006
-    params: options.ParamsFiles = [],  # noqa: B006
-    backbone: options.Backbone = None,
-    preset: options.Preset = None,
-    row: RowLabels = [],  # noqa: B006
+    request: "Request",
     max_mib: Annotated[float, typer.Option(help="Write nothing larger than this.")] = LIMIT,
 ) -> None:
     """Write one archive with the units of tables that are not done, and all that they read.
@@ -41,20 +33,10 @@ def pack(
     `python -m mase.bundle run OUT --out DONE.tar`.
     """
     from flows.progress import Progress
-    from flows.request import Request, make_plan, unfinished
+    from flows.request import make_plan, unfinished
     from mase.bundle.archive import MEBIBYTE
     from mase.bundle.pack import pack as write
 
-    request = Request(
-        profile=profile,
-        tables=tuple(table),
-        tasks=options.comma_separated(tasks),
-        seeds=seeds,
-        overrides=tuple(options.overrides(settings, params, data_dir, max_train_rows)),
-        backbone=backbone,
-        preset=preset,
-        rows=tuple(row),
-    )
     units = unfinished(make_plan(request))
     if not units:
         typer.echo("all units are done; nothing to pack")

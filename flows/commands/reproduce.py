@@ -3,13 +3,14 @@
 import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
 
-from flows.commands import options
+from flows.commands import options, request_options
 from flows.engines import Engine, EngineName
 from flows.environment import prepare_prefect, server_for_workers
 
@@ -24,9 +25,6 @@ HELP: dict[Mode, str] = {
     "report": "Write the report of what is done so far, one HTML file that loads nothing, and its tables, "
     "without training anything.",
 }
-TableNames = Annotated[
-    list[str], typer.Option("--table", help="Tables to fill, by name or number: --table 1 6.")
-]
 Figures = Annotated[
     list[str],
     typer.Option(
@@ -40,15 +38,6 @@ Vectors = Annotated[
         "with what they are of (image, audio, video, text)."
     ),
 ]
-RowLabels = Annotated[
-    list[str],
-    typer.Option(
-        "--row",
-        help="Label of a row to fill, beside the reference and the primary row; repeatable. A table "
-        "without any of them is left out. All rows by default.",
-    ),
-]
-Seeds = Annotated[int, typer.Option(min=1, help="Seeds per cell.")]
 EngineOption = Annotated[
     EngineName, typer.Option(help="Where units are trained: here, in worker processes, on Ray or on Dask.")
 ]
@@ -64,44 +53,25 @@ def command(mode: Mode) -> Callable[..., None]:
     """Return the body of one of the three commands, which take the same options."""
 
     def run(
-        table: TableNames = [],  # noqa: B006 - Typer makes a new list for every call
-        figure: Figures = [],  # noqa: B006
-        profile: options.Profile = "demo",
-        data_dir: options.DataDir = None,
-        tasks: options.Tasks = None,
-        seeds: Seeds = 2,
-        max_train_rows: options.MaxTrainRows = None,
-        settings: options.Settings = [],  # noqa: B006
-        params: options.ParamsFiles = [],  # noqa: B006
-        backbone: options.Backbone = None,
-        preset: options.Preset = None,
+        request: "Request",
+        figure: Figures = [],  # noqa: B006 - Typer makes a new list for every call
         vectors: Vectors = None,
-        row: RowLabels = [],  # noqa: B006
         engine: EngineOption = "local",
         workers: Workers = None,
         address: Address = None,
         dry_run: DryRun = False,
         as_json: options.AsJson = False,
     ) -> None:
-        from flows.request import Request
-
-        request = Request(
-            profile=profile,
-            tables=tuple(table),
+        asked = replace(
+            request,
             figures=tuple(figure),
-            tasks=options.comma_separated(tasks),
-            seeds=seeds,
-            overrides=tuple(options.overrides(settings, params, data_dir, max_train_rows)),
-            backbone=backbone,
-            preset=preset,
             only_ablations=mode == "ablations",
             vectors=_existing(vectors),
-            rows=tuple(row),
         )
-        _carry_out(request, Engine(engine, workers, address), mode, dry_run, as_json)
+        _carry_out(asked, Engine(engine, workers, address), mode, dry_run, as_json)
 
     run.__doc__ = HELP[mode]
-    return run
+    return request_options.takes_request(run)
 
 
 def _existing(vectors: Path | None) -> str | None:

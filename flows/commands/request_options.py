@@ -1,4 +1,4 @@
-"""Options that name the cells of tables, for commands that read what is done without training."""
+"""Options that name the cells of tables, for the commands that train, pack or read them."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -12,32 +12,46 @@ from flows.commands import options
 if TYPE_CHECKING:
     from flows.request import Request
 
-Table = Annotated[str | None, typer.Option(help="Table, by name or number.", show_default="the data's")]
+Tables = Annotated[
+    list[str],
+    typer.Option("--table", help="Table, by name or number; repeatable.", show_default="the data's"),
+]
+RowLabels = Annotated[
+    list[str],
+    typer.Option(
+        "--row",
+        help="Label of a row to fill, beside the reference and the primary row; repeatable. A table "
+        "without any of them is left out. All rows by default.",
+    ),
+]
 Seeds = Annotated[int, typer.Option(min=1, help="Seeds per cell.")]
 
 
 def request_of(
-    table: Table = None,
+    table: Tables = [],  # noqa: B006 - Typer makes a new list for every call
     profile: options.Profile = "demo",
     data_dir: options.DataDir = None,
     tasks: options.Tasks = None,
     seeds: Seeds = 2,
     max_train_rows: options.MaxTrainRows = None,
-    settings: options.Settings = [],  # noqa: B006 - Typer makes a new list for every call
+    settings: options.Settings = [],  # noqa: B006
+    params: options.ParamsFiles = [],  # noqa: B006
     backbone: options.Backbone = None,
     preset: options.Preset = None,
+    row: RowLabels = [],  # noqa: B006
 ) -> "Request":
-    """Return the request for one table, as `mase reproduce` with the same options makes it."""
+    """Return the request that the options amount to: the same cells for every command that takes them."""
     from flows.request import Request
 
     return Request(
         profile=profile,
-        tables=() if table is None else (table,),
+        tables=tuple(table),
         tasks=options.comma_separated(tasks),
         seeds=seeds,
-        overrides=tuple(options.overrides(settings, (), data_dir, max_train_rows)),
+        overrides=tuple(options.overrides(settings, params, data_dir, max_train_rows)),
         backbone=backbone,
         preset=preset,
+        rows=tuple(row),
     )
 
 

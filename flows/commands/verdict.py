@@ -1,6 +1,7 @@
 """`mase verdict`: one word per row of a table, with what the data could have shown."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,8 @@ from flows.commands import options, request_options
 
 if TYPE_CHECKING:
     from flows.request import Request
+    from mase.evaluation.tables import Table
+    from mase.evaluation.verdict import Verdict
 
 HELP = """Say of each row of a table: gain, placebo-equal, loss, no difference or underpowered.
 
@@ -28,23 +31,32 @@ def verdict(
     ] = 0.5,
     as_json: options.AsJson = False,
 ) -> None:
-    """Judge the rows of a table; `HELP` is what the user reads."""
+    """Judge the rows of tables; `HELP` is what the user reads."""
     from flows.outputs import finished_tables
     from flows.request import make_plan
-    from mase.evaluation.verdict import line, verdicts
+    from mase.evaluation.verdict import verdicts
 
-    (found,) = finished_tables(make_plan(request))
-    judged = verdicts(found, margin / 100)
+    judged = [(table, verdicts(table, margin / 100)) for table in finished_tables(make_plan(request))]
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in judged], indent=1, ensure_ascii=False))
+        entries = [
+            {"table": table.declaration.name} | asdict(one) for table, found in judged for one in found
+        ]
+        typer.echo(json.dumps(entries, indent=1, ensure_ascii=False))
         return
-    typer.echo(f"{found.declaration.title}; reference: {found.declaration.reference}; differences in points")
+    for table, found in judged:
+        typer.echo("\n".join(_lines(table, found)))
+
+
+def _lines(table: "Table", found: "list[Verdict]") -> "Iterator[str]":
+    from mase.evaluation.verdict import line
+
+    yield f"{table.declaration.title}; reference: {table.declaration.reference}; differences in points"
     column = None
-    for one in judged:
+    for one in found:
         if one.column != column:
             column = one.column
-            typer.echo(f"\n{found.title(column)}")
-        typer.echo(f"  {one.word:<16}  {one.row}: {line(one)}")
+            yield f"\n{table.title(column)}"
+        yield f"  {one.word:<16}  {one.row}: {line(one)}"
 
 
 def register(app: typer.Typer) -> None:

@@ -80,7 +80,7 @@ def train(params: Json, label: str, parent_run: str | None, keep_model: bool) ->
     with book.unit_run(unit, parent_run) as tracker:
         result = train_unit(unit, tracker=tracker, progress=progress.show_stage, keep_model=keep_model)
         if keep_model and parent_run is None:  # a unit of a table keeps its model in its folder alone
-            from mase.serving import log_model  # brings in MLflow's model machinery
+            from mase.serving.registry import log_model  # brings in MLflow's model machinery
 
             log_model(tracker, result.folder)
         if parent_run is None:

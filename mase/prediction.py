@@ -2,7 +2,7 @@
 
 A unit keeps what prediction needs in `model/`: `params.yaml`, `model.safetensors`, the
 tokenizer's files and the relation inventory (`mase.pretrained` has the whole list). No MLflow
-is needed here; `mase.serving` wraps this class.
+is needed here; `mase.serving.pyfunc` wraps this class.
 """
 
 from collections.abc import Iterator, Sequence

@@ -30,7 +30,8 @@ from mase.params import (
     read_named,
 )
 from mase.prediction import Predictor
-from mase.serving import fetch_model, log_model, requirements, save_model, signature, texts_of
+from mase.serving.pyfunc import requirements, save_model, signature, texts_of
+from mase.serving.registry import fetch_model, log_model
 from mase.tracking import MemoryTracker, MlflowTracker, names, open_tracker, runs
 from mase.tracking.mlflow_tracker import connect
 

@@ -49,7 +49,7 @@ def model_folder_of(name: str) -> Iterator[Path]:
     if not name.startswith(REGISTERED):
         yield unit_folder(name)
         return
-    from mase.serving import fetch_model  # brings in MLflow's model machinery
+    from mase.serving.registry import fetch_model  # brings in MLflow's model machinery
 
     with tempfile.TemporaryDirectory() as folder:
         yield fetch_model(name, Path(folder))
@@ -154,7 +154,7 @@ def register_model(
 ) -> None:
     """Register a trained unit's model in MLflow, to be served and to be named as models:/NAME@ALIAS."""
     folder = unit_folder(unit)
-    from mase.serving import register_unit  # brings in MLflow's model machinery
+    from mase.serving.registry import register_unit  # brings in MLflow's model machinery
     from mase.tracking.mlflow_tracker import tracking_uri
 
     version = register_unit(folder, name, alias)

@@ -78,8 +78,16 @@ class Decoder(nn.Module, ABC):
         """Return the state before the first token."""
 
     @abstractmethod
+    def states(self, ids: Int[Tensor, "B T"], written: Written) -> Float[Tensor, "B T W"]:
+        """Return the last states of the next tokens, and add these to `written`."""
+
+    @abstractmethod
+    def logits(self, states: Float[Tensor, "*N W"]) -> Float[Tensor, "*N V"]:
+        """Return the logits of the token after each state."""
+
     def step(self, ids: Int[Tensor, "B T"], written: Written) -> Float[Tensor, "B T V"]:
         """Return the logits after each of the next tokens, and add these to `written`."""
+        return self.logits(self.states(ids, written))
 
     def forward(self, ids: Int[Tensor, "B T"], memory: Memory) -> Float[Tensor, "B T V"]:
         """Return the logits after each token of whole sentences, the start token first."""
@@ -87,9 +95,23 @@ class Decoder(nn.Module, ABC):
 
     def teacher_forced(self, labels: Int[Tensor, "B T"], memory: Memory) -> Float[Tensor, "B T V"]:
         """Return the logits of each target token given those before it; `labels` are padded with -100."""
+        return self(self._given(labels), memory)
+
+    def log_probabilities(self, labels: Int[Tensor, "B T"], memory: Memory) -> Float[Tensor, "B T"]:
+        """Return log p of each target token given those before it; 0 where there is none.
+
+        The vocabulary is the dear part, so padding is left out of it.
+        """
+        there = labels != PADDED
+        states = self.states(self._given(labels), self.begin(memory))
+        found = functional.cross_entropy(self.logits(states[there]).float(), labels[there], reduction="none")
+        return found.new_zeros(labels.shape).masked_scatter(there, -found)
+
+    def _given(self, labels: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
+        """Return the token before each target token, the start token first."""
         start, _, pad = self.special
         known = torch.where(labels == PADDED, pad, labels)
-        return self(torch.cat([start.expand(len(labels), 1), known[:, :-1]], dim=1), memory)
+        return torch.cat([start.expand(len(labels), 1), known[:, :-1]], dim=1)
 
     def _remember(
         self, written: Written, layer: int, key: Tensor, value: Tensor
@@ -139,8 +161,8 @@ class BertDecoder(Decoder):
         crossed = (layer.crossattention.self for layer in self.layers)
         return Written([project(memory, cross.key, cross.value, self.heads) for cross in crossed])
 
-    def step(self, ids: Int[Tensor, "B T"], written: Written) -> Float[Tensor, "B T V"]:
-        """Return the logits after each of the next tokens, and add these to `written`."""
+    def states(self, ids: Int[Tensor, "B T"], written: Written) -> Float[Tensor, "B T W"]:
+        """Return the last states of the next tokens, and add these to `written`."""
         new, before = ids.shape[1], written.length
         places = torch.arange(before, before + new, device=ids.device) + self.first_position
         states = self.embeddings(input_ids=ids, position_ids=places.expand_as(ids))
@@ -148,6 +170,10 @@ class BertDecoder(Decoder):
         for number, layer in enumerate(self.layers):
             states = self._layer(number, layer, states, written, bias)
         written.length += new
+        return states
+
+    def logits(self, states: Float[Tensor, "*N W"]) -> Float[Tensor, "*N V"]:
+        """Return the logits of the token after each state."""
         return functional.linear(states, self.embeddings.word_embeddings.weight, self.bias)
 
     def _layer(self, number: int, layer: Any, states: Tensor, written: Written, bias: Tensor) -> Tensor:
@@ -190,8 +216,8 @@ class T5Decoder(Decoder):
         crossed = (block.layer[1].EncDecAttention for block in self.stack.block)
         return Written([project(memory, cross.k, cross.v, self.heads) for cross in crossed])
 
-    def step(self, ids: Int[Tensor, "B T"], written: Written) -> Float[Tensor, "B T V"]:
-        """Return the logits after each of the next tokens, and add these to `written`."""
+    def states(self, ids: Int[Tensor, "B T"], written: Written) -> Float[Tensor, "B T W"]:
+        """Return the last states of the next tokens, and add these to `written`."""
         new, before = ids.shape[1], written.length
         states = self.stack.dropout(self.stack.embed_tokens(ids))
         distances = self.stack.block[0].layer[0].SelfAttention.compute_bias(before + new, before + new)
@@ -199,7 +225,10 @@ class T5Decoder(Decoder):
         for number, block in enumerate(self.stack.block):
             states = self._layer(number, block.layer, states, written, bias)
         written.length += new
-        states = self.stack.dropout(self.stack.final_layer_norm(states)) * self.scale
+        return self.stack.dropout(self.stack.final_layer_norm(states)) * self.scale
+
+    def logits(self, states: Float[Tensor, "*N W"]) -> Float[Tensor, "*N V"]:
+        """Return the logits of the token after each state."""
         head = self.stack.embed_tokens if self.lm_head is None else self.lm_head
         return functional.linear(states, head.weight)
 

@@ -69,9 +69,8 @@ class Writer(TaskModel):
         """Return log p of each target token given those before it; 0 where there is none."""
         assert isinstance(self.head, Decoder)
         short = _trimmed(labels)
-        logits = self.head.teacher_forced(short, memory).transpose(1, 2).float()
-        losses = functional.cross_entropy(logits, short, ignore_index=PADDED, reduction="none")
-        return functional.pad(-losses, (0, labels.shape[1] - short.shape[1]))
+        found = self.head.log_probabilities(short, memory)
+        return functional.pad(found, (0, labels.shape[1] - short.shape[1]))
 
     def predicted(self, batch: Batch) -> dict[str, Tensor]:
         """Return `tokens` (B, max_target_length), the sentence that beam search finds for each row."""

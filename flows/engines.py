@@ -18,24 +18,19 @@ import logging
 import math
 import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from types import FrameType
-from typing import Any, Literal, NoReturn, Protocol, cast, get_args
+from typing import Any, Literal, Protocol, cast, get_args
 
 from flows.environment import variables_set
-from flows.gpu import gpus
-from flows.interruption import Interrupted
+from flows.gpu import gpu_of, gpus
+from flows.pool_worker import prepare_worker, stop_workers, stoppable
 from mase.artifacts import home
 from mase.errors import ParamsError
 
 EngineName = Literal["local", "process", "ray", "dask"]
-_own: dict[str, str] = {}  # variables of this process, where it is a worker of the engine `process`
-_stopped = threading.Event()  # that worker was asked to end
 EXTRAS = {"ray": "prefect_ray", "dask": "prefect_dask"}
 
 
@@ -92,7 +87,7 @@ class Engine:
         except ImportError as cause:
             raise ParamsError(f"engine {self.name}: {cause}; pip install 'mase[{self.name}]'") from cause
         if self.name == "process":
-            step = with_variables(step, own_variables)
+            step = stoppable(step)
         if self.name == "dask" and self.address:
             step = with_variables(step, partial(dict, worker_environment()))
         with runner, self._gpu_each():
@@ -198,48 +193,6 @@ def with_variables(step: Callable[..., Any], variables: Callable[[], dict[str, s
 
     carried.fn = run
     return carried
-
-
-def gpu_of(number: int, devices: list[str]) -> dict[str, str]:
-    """Return the variable that leaves a worker one GPU, by turns; none where there is no choice."""
-    return {"CUDA_VISIBLE_DEVICES": devices[number % len(devices)]} if len(devices) > 1 else {}
-
-
-def prepare_worker(number: Any, devices: list[str], variables: dict[str, str]) -> None:
-    """Make a new worker process ready: its own GPU, its threads, and SIGTERM as an exception.
-
-    Args:
-        number: a shared counter of workers.
-        devices: the GPUs to hand out.
-    """
-    with number.get_lock():
-        mine, number.value = number.value, number.value + 1
-    _own.update(variables | gpu_of(mine, devices))
-    os.environ.update(_own)
-    signal.signal(signal.SIGTERM, stop_this_worker)
-
-
-def stop_this_worker(number: int, _frame: FrameType | None) -> NoReturn:
-    """Handle SIGTERM: end the unit that is being trained, and begin none that the pool sent ahead."""
-    _stopped.set()
-    raise Interrupted(number)
-
-
-def own_variables() -> dict[str, str]:
-    """Return this worker process's variables; Prefect sets the caller's before each step.
-
-    Raises:
-        Interrupted: if this worker was asked to end.
-    """
-    if _stopped.is_set():
-        raise Interrupted(signal.SIGTERM)
-    return _own
-
-
-def stop_workers() -> None:
-    """Ask this process's worker processes to stop; a unit that is being trained stays resumable."""
-    for child in multiprocessing.active_children():
-        child.terminate()
 
 
 def default_workers() -> int:

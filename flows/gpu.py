@@ -110,3 +110,8 @@ def in_gpu_slot(step: Callable[P, R]) -> Callable[P, R]:
             return step(*args, **kwargs)
 
     return run
+
+
+def gpu_of(number: int, devices: list[str]) -> dict[str, str]:
+    """Return the variable that leaves a worker one GPU, by turns; none where there is no choice."""
+    return {"CUDA_VISIBLE_DEVICES": devices[number % len(devices)]} if len(devices) > 1 else {}

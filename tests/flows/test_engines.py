@@ -1,9 +1,7 @@
 """Units on workers: the same numbers as here, the same runs, and a failure that stops one unit only."""
 
 import os
-import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ import pytest
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flows import engines
 from flows.engines import (
     Engine,
     EngineName,
@@ -20,28 +17,16 @@ from flows.engines import (
     default_workers,
     gpu_share,
     here,
-    own_variables,
-    prepare_worker,
     ray_start,
     with_variables,
     worker_environment,
 )
-from flows.interruption import Interrupted
 from flows.paper import mase_paper
 from flows.reproduce import UnitsFailed, reproduce
 from flows.request import Request
 from mase.errors import ParamsError
 from mase.tracking import runs
 from tests.flows.conftest import TABLE
-
-
-class Counter:
-    """A counter as workers share one, in one process."""
-
-    value = 0
-
-    def get_lock(self) -> Any:
-        return threading.Lock()
 
 
 @pytest.mark.parametrize(
@@ -71,26 +56,6 @@ def test_here_a_step_runs_when_its_result_is_asked_for() -> None:
     started = here(lambda number: seen.append(number) or number + 1)(number=3)
     assert seen == []
     assert started.result() == 4 and seen == [3]
-
-
-def test_workers_get_a_gpu_each_and_stop_on_sigterm(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
-    assert default_workers() == 2
-    before = signal.getsignal(signal.SIGTERM)
-    counter, devices = Counter(), []
-    try:
-        for _ in range(3):
-            prepare_worker(counter, ["4", "7"], {"OMP_NUM_THREADS": "1"})
-            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")  # Prefect sets the caller's before each step
-            devices.append(with_variables(task(os.getenv), own_variables).fn("CUDA_VISIBLE_DEVICES"))
-        with pytest.raises(Interrupted):
-            signal.raise_signal(signal.SIGTERM)
-        with pytest.raises(Interrupted):  # units that the pool sent ahead are not begun
-            with_variables(task(os.getenv), own_variables).fn("PATH")
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        engines._stopped.clear()
-    assert devices == ["4", "7", "4"]
 
 
 def test_workers_know_the_stores(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,9 @@ def stop(words: list[str], number: int, ready: Callable[[str], bool], log: Path)
 def test_a_stopped_flow_closes_its_runs_and_says_how_to_go_on(
     tmp_path: Path, mase_home: Path, tiny_table: str
 ) -> None:
+    """Its worker processes, which train, are stopped by the flow and leave; else it would wait for them."""
     words = ["reproduce", "--profile", "smoke", "--table", tiny_table, "--seeds", "1", *LONG]
+    words += ["--engine", "process", "--workers", "1"]
 
     def trains(_: str) -> bool:
         return any(mase_home.glob("units/*/state/*"))
@@ -47,7 +49,7 @@ def test_a_stopped_flow_closes_its_runs_and_says_how_to_go_on(
     assert code == 128 + signal.SIGTERM
     assert f"Go on with:  mase reproduce --profile smoke --table {tiny_table}" in said
     assert "Traceback" not in said
-    assert list(runs()["kind"]) == ["flow", "cell", "seed"]
+    assert list(runs()["kind"]) == ["flow", "cell", "cell", "cell", "seed"]  # what is sent ahead is announced
     assert set(runs()["status"]) == {"KILLED"}
 
 

@@ -25,10 +25,13 @@ class Table(Decoder):
         assert memory.states is not None
         return TableWritten([], row=memory.states[:, 0, 0].long())
 
-    def step(self, ids: Tensor, written: Written) -> Tensor:
+    def states(self, ids: Tensor, written: Written) -> Tensor:
         assert isinstance(written, TableWritten)
         last, before, written.before = ids[:, -1], written.before, ids[:, -1]
         return (self.tables[written.row, last] + self.tables[written.row, before]).unsqueeze(1)
+
+    def logits(self, states: Tensor) -> Tensor:
+        return states
 
 
 class TableWritten(Written):

@@ -42,6 +42,17 @@ def test_t5_equals_hugging_face(checkpoint: Callable[[str], BackboneParams], mem
     assert torch.allclose(decoder.teacher_forced(TARGETS, memory), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("family", ["bert", "t5"])
+def test_probabilities_are_those_of_the_target_tokens_and_none_where_there_is_none(
+    checkpoint: Callable[[str], BackboneParams], memory: Memory, family: str
+) -> None:
+    params = checkpoint(family)
+    decoder = build_decoder(params, GenerationParams(), Backbone(params), loaded_later=False).eval()
+    every = decoder.teacher_forced(TARGETS, memory).log_softmax(-1)
+    expected = every.gather(-1, TARGETS.clamp_min(0)[..., None])[..., 0].masked_fill(TARGETS == -100, 0.0)
+    assert torch.allclose(decoder.log_probabilities(TARGETS, memory), expected, atol=1e-5)
+
+
 def test_t5_shares_the_embeddings_of_its_encoder(checkpoint: Callable[[str], BackboneParams]) -> None:
     params = checkpoint("t5")
     backbone = Backbone(params)

@@ -15,7 +15,9 @@ from flows.engines import Engine, EngineName
 from flows.environment import prepare_prefect, server_for_workers
 
 if TYPE_CHECKING:
+    from flows.outputs import Files
     from flows.request import Plan, Request
+    from mase.evaluation.tables import Table
 
 Mode = Literal["reproduce", "ablations", "report"]
 HELP: dict[Mode, str] = {
@@ -114,37 +116,39 @@ def _carry_out(request: "Request", engine: Engine, mode: Mode, dry_run: bool, as
     if dry_run:
         print_plan(plan, as_json)
     elif mode == "report" or not unfinished(plan):
-        _write_and_show(plan, [], as_json)
+        _write_and_show(plan, as_json)
     else:
         options.resumes_with_same_command()
         _train_and_show(plan, engine, as_json)
 
 
 def _train_and_show(plan: "Plan", engine: Engine, as_json: bool) -> None:
-    """Run a plan as a flow, and show its tables even if units failed."""
+    """Run a plan as a flow, which writes its files; show its tables even if units failed."""
+    from flows.outputs import finished_tables
     from flows.reproduce import UnitsFailed
 
     try:
-        _run_flow(plan.request, engine)
+        files = _run_flow(plan.request, engine)["tables"]
     except UnitsFailed as cause:
-        _write_and_show(plan, list(cause.made.failures), as_json)
+        failures = list(cause.made.failures)
+        _show(plan, finished_tables(plan, failures), cause.made.tables, failures, as_json)
         raise
-    _write_and_show(plan, [], as_json)
+    _show(plan, finished_tables(plan), files, [], as_json)
 
 
-def _run_flow(request: "Request", engine: Engine) -> None:
+def _run_flow(request: "Request", engine: Engine) -> dict[str, Any]:
     """Run a request as its Prefect flow; starting one takes seconds, so this is only for work to do."""
     prepare_prefect()
     with server_for_workers() if engine.several() else nullcontext():
-        _call_flow(request, engine)
+        return _call_flow(request, engine)
 
 
-def _call_flow(request: "Request", engine: Engine) -> None:
+def _call_flow(request: "Request", engine: Engine) -> dict[str, Any]:
     from flows.ablations import mase_ablations
     from flows.paper import mase_paper
 
     flow = mase_ablations if request.only_ablations else mase_paper
-    flow(
+    return flow(
         profile=request.profile,
         tables=list(request.tables),
         figures=list(request.figures),
@@ -161,14 +165,21 @@ def _call_flow(request: "Request", engine: Engine) -> None:
     )
 
 
-def _write_and_show(plan: "Plan", failures: list[str], as_json: bool) -> None:
-    """Write a plan's files and show its tables with the sentences to take away."""
+def _write_and_show(plan: "Plan", as_json: bool) -> None:
+    """Write the files of what is done, and show its tables."""
     from flows.outputs import finished_tables, write_outputs
+
+    tables = finished_tables(plan)
+    _show(plan, tables, write_outputs(plan, tables), [], as_json)
+
+
+def _show(
+    plan: "Plan", tables: "Sequence[Table]", files: "Files", failures: list[str], as_json: bool
+) -> None:
+    """Show tables with the sentences to take away, and where their files are."""
     from mase.evaluation.headline import headline
     from mase.evaluation.render import to_terminal
 
-    tables = finished_tables(plan, failures)
-    files = write_outputs(plan, tables)
     if as_json:
         typer.echo(json.dumps({"tables": files, "failures": failures}, indent=1))
         return

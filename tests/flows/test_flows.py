@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +11,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from flows import outputs
 from flows.cli import app
 from flows.commands import reproduce as command
+from flows.outputs import write_outputs
 from flows.publish import key_of
+from flows.request import Plan
+from mase.evaluation.tables import Table
 from mase.tracking import runs
 
 QUICK = ["training.max_steps=2", "allocation.iterations=2"]
@@ -103,7 +108,16 @@ def test_the_command_runs_a_flow_only_if_there_is_something_to_train(
     words += [word for override in QUICK for word in ("--set", override)]
     early = CliRunner().invoke(app, ["report", *words])
     assert "not run" in Path(json.loads(early.stdout)["tables"]["tiny"]["md"]).read_text(encoding="utf-8")
-    first = CliRunner().invoke(app, ["reproduce", *words])
+    written = []
+
+    def write(plan: Plan, tables: Sequence[Table]) -> outputs.Files:
+        written.append(plan)
+        return write_outputs(plan, tables)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(outputs, "write_outputs", write)
+        first = CliRunner().invoke(app, ["reproduce", *words])
+    assert len(written) == 1  # by the flow; the command shows what it wrote
     assert first.exit_code == 0, first.output
     count = len(runs())
 

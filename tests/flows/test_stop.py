@@ -35,12 +35,17 @@ def stop(words: list[str], number: int, ready: Callable[[str], bool], log: Path)
 
 @pytest.mark.slow
 @pytest.mark.timeout(200)
+@pytest.mark.parametrize(
+    ("engine", "cells"),
+    [(["local"], 1), (["process", "--workers", "1"], 3)],  # what is sent ahead to workers is announced
+    ids=["local", "process"],
+)
 def test_a_stopped_flow_closes_its_runs_and_says_how_to_go_on(
-    tmp_path: Path, mase_home: Path, tiny_table: str
+    tmp_path: Path, mase_home: Path, tiny_table: str, engine: list[str], cells: int
 ) -> None:
-    """Its worker processes, which train, are stopped by the flow and leave; else it would wait for them."""
+    """A flow with worker processes stops them, and they leave; else it would wait for them."""
     words = ["reproduce", "--profile", "smoke", "--table", tiny_table, "--seeds", "1", *LONG]
-    words += ["--engine", "process", "--workers", "1"]
+    words += ["--engine", *engine]
 
     def trains(_: str) -> bool:
         return any(mase_home.glob("units/*/state/*"))
@@ -49,7 +54,7 @@ def test_a_stopped_flow_closes_its_runs_and_says_how_to_go_on(
     assert code == 128 + signal.SIGTERM
     assert f"Go on with:  mase reproduce --profile smoke --table {tiny_table}" in said
     assert "Traceback" not in said
-    assert list(runs()["kind"]) == ["flow", "cell", "cell", "cell", "seed"]  # what is sent ahead is announced
+    assert list(runs()["kind"]) == ["flow", *["cell"] * cells, "seed"]
     assert set(runs()["status"]) == {"KILLED"}
 
 

@@ -26,7 +26,7 @@ from typing import Any, Literal, Protocol, cast, get_args
 
 from flows.environment import variables_set
 from flows.gpu import gpu_of, gpus
-from flows.pool_worker import prepare_worker, stop_workers, stoppable
+from flows.pool_worker import prepare_worker, stop_workers, train_here
 from mase.artifacts import home
 from mase.errors import ParamsError
 
@@ -87,14 +87,15 @@ class Engine:
         except ImportError as cause:
             raise ParamsError(f"engine {self.name}: {cause}; pip install 'mase[{self.name}]'") from cause
         if self.name == "process":
-            step = stoppable(step)
+            step = done_by(step, train_here)
         if self.name == "dask" and self.address:
-            step = with_variables(step, partial(dict, worker_environment()))
+            step = done_by(step, partial(with_variables, worker_environment()))
         with runner, self._gpu_each():
             try:
                 yield lambda **values: runner.submit(step, values)
             except BaseException:
-                stop_workers()
+                if self.name == "process":
+                    stop_workers()
                 raise
 
     def _task_runner(self) -> Any:
@@ -181,18 +182,23 @@ def worker_environment(threads: int | None = None) -> dict[str, str]:
     return passed if threads is None else {"OMP_NUM_THREADS": str(threads)} | passed
 
 
-def with_variables(step: Callable[..., Any], variables: Callable[[], dict[str, str]]) -> Any:
-    """Return a Prefect task that sets the variables that its worker finds while it runs."""
+def done_by(step: Callable[..., Any], worker: Callable[..., Any]) -> Any:
+    """Return a Prefect task whose work is done by `worker(work, *args, **kwargs)` where it runs."""
     original: Any = step
-    carried: Any = copy.copy(step)
+    work, carried = original.fn, copy.copy(original)
 
-    @functools.wraps(original.fn)
+    @functools.wraps(work)
     def run(*args: Any, **kwargs: Any) -> Any:
-        with variables_set(variables()):
-            return original.fn(*args, **kwargs)
+        return worker(work, *args, **kwargs)
 
     carried.fn = run
     return carried
+
+
+def with_variables(variables: dict[str, str], work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Do a step's work with these variables set."""
+    with variables_set(variables):
+        return work(*args, **kwargs)
 
 
 def default_workers() -> int:

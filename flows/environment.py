@@ -78,7 +78,15 @@ def server_for_workers() -> Iterator[None]:
         try:
             yield
         finally:
+            _send_logs()
             del os.environ["PREFECT_API_URL"]
+
+
+def _send_logs() -> None:
+    """Send the logs that wait; once the server is gone, Prefect tries for a minute as this process exits."""
+    from prefect.logging.handlers import APILogHandler
+
+    APILogHandler().flush()
 
 
 def prefect_api_configured() -> bool:

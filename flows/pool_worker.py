@@ -4,8 +4,6 @@ A worker that is stopped leaves, and the pool sees that it is gone. It must not 
 the pool's own thread ends on what is no `Exception`, and then nobody ends the other workers.
 """
 
-import copy
-import functools
 import multiprocessing
 import os
 import signal
@@ -51,20 +49,7 @@ def stop_this_worker(number: int, _frame: FrameType | None) -> None:
     leave(number)
 
 
-def stoppable(step: Callable[..., Any]) -> Any:
-    """Return a Prefect task that has its worker's variables, and with which the worker can be stopped."""
-    original: Any = step
-    carried: Any = copy.copy(step)
-
-    @functools.wraps(original.fn)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        return train_here(original.fn, args, kwargs)
-
-    carried.fn = run
-    return carried
-
-
-def train_here(work: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def train_here(work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Do a step's work in this worker; leave when it was stopped, once it has closed what it opened."""
     _training.set()
     try:

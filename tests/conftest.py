@@ -64,6 +64,16 @@ def loopback_only() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def same_environment() -> Iterator[None]:
+    """Undo what a command in this process sets for itself; the next test's commands would have it too."""
+    before = dict(os.environ)
+    yield
+    for name in set(os.environ) - set(before):
+        del os.environ[name]
+    os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
 def mase_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give each test an empty `$MASE_HOME`."""
     home = tmp_path / "mase-home"

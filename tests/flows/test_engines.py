@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from flows.engines import (
     EngineName,
     dask_cluster,
     default_workers,
+    done_by,
     gpu_share,
     here,
     ray_start,
@@ -76,7 +78,7 @@ def test_a_step_takes_its_variables_along(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delenv("MASE_TRACKING_URI", raising=False)
     step = task(name="look", task_run_name="look at {key}")(os.getenv)
     variables = {"MASE_HOME": "/of-the-caller", "MASE_TRACKING_URI": "http://store"}
-    sent: Any = with_variables(step, lambda: variables)
+    sent: Any = done_by(step, partial(with_variables, variables))
     assert sent.fn("MASE_HOME") == "/of-the-caller" and sent.fn(key="MASE_TRACKING_URI") == "http://store"
     assert (sent.name, sent.task_run_name) == ("look", "look at {key}")
     assert step.fn("MASE_HOME") == "/of-the-worker" and "MASE_TRACKING_URI" not in os.environ

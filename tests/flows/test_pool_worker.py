@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from prefect import task
 
 from flows import pool_worker
 from flows.engines import default_workers
-from flows.pool_worker import prepare_worker, stoppable
+from flows.pool_worker import prepare_worker, train_here
 
 
 class Counter:
@@ -49,7 +48,7 @@ def test_workers_get_a_gpu_each(monkeypatch: pytest.MonkeyPatch, worker_handlers
     for _ in range(3):
         prepare_worker(counter, ["4", "7"], {"OMP_NUM_THREADS": "1"})
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")  # Prefect sets the caller's before each step
-        devices.append(stoppable(task(os.getenv)).fn("CUDA_VISIBLE_DEVICES"))
+        devices.append(train_here(os.getenv, "CUDA_VISIBLE_DEVICES"))
     assert devices == ["4", "7", "4"]
 
 
@@ -66,7 +65,7 @@ def test_a_worker_that_is_stopped_ends_its_unit_first_and_then_leaves(left: list
             signal.raise_signal(signal.SIGTERM)
             said.append("closed")
 
-    stoppable(task(unit)).fn()
+    train_here(unit)
     assert said == ["closed"] and left == [128 + signal.SIGTERM]
 
 

@@ -17,7 +17,8 @@ LONG = ["--set", "training.epochs=400", "--set", "allocation.iterations=50"]
 
 def stop(words: list[str], number: int, ready: Callable[[str], bool], log: Path) -> tuple[int, str]:
     """Run the command line, send it a signal when it is ready; return exit code and what it said."""
-    environment = {k: v for k, v in os.environ.items() if k != "PREFECT_HOME"} | {"HOME": str(log.parent)}
+    environment = {k: v for k, v in os.environ.items() if k != "PREFECT_HOME"}
+    environment |= {"HOME": str(log.parent), "PREFECT_LOGGING_LEVEL": "INFO"}  # logs to send before it ends
     with log.open("wb") as stream:
         command = [sys.executable, "-m", "flows.cli", *words]
         process = subprocess.Popen(command, env=environment, stdout=stream, stderr=stream)

@@ -52,6 +52,15 @@ def device() -> torch.device:
     return found
 
 
+def leave() -> None:
+    """Part from the other ranks: the last that one does whose work is done.
+
+    Else a thread of the backend may let go of the last tensor while the interpreter ends, and abort it.
+    """
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 def check_family(family: str) -> None:
     """Refuse to share a unit of a task family whose loss is no mean over rows.
 

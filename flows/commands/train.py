@@ -58,6 +58,7 @@ def train(
         if ranks.launched():  # the process that started this one says how to go on
             raise typer.Exit(exit_code(cause)) from cause
         raise
+    ranks.leave()
     if not ranks.is_main():
         return
     if as_json:

@@ -30,6 +30,7 @@ def main(folder: Path) -> None:
         except MaseError as cause:
             said += f"{unit.label}: {cause}\n"
     (folder / str(ranks.rank())).write_text(said, encoding="utf-8")
+    ranks.leave()
 
 
 if __name__ == "__main__":

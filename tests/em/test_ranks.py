@@ -108,6 +108,15 @@ def test_the_first_rank_decides_for_all(monkeypatch: pytest.MonkeyPatch) -> None
             ranks.decided(refuse if rank == "0" else lambda: 4)
 
 
+def test_a_rank_that_is_done_leaves_the_others(tmp_path: Path) -> None:
+    store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    assert ranks.summed(torch.tensor(2.0)) == 2.0
+    ranks.leave()
+    assert not torch.distributed.is_initialized()
+    ranks.leave()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_ranks_neither_wait_for_a_unit_in_use_nor_train_what_the_first_finds_done(

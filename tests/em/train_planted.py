@@ -41,6 +41,7 @@ def main(folder: Path, family: str) -> None:
     }
     path = folder / f"{ranks.rank()}-of-{ranks.count()}.json"
     path.write_text(json.dumps(written), encoding="utf-8")
+    ranks.leave()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from flows.cli import app
 from flows.commands import train as command
 from flows.interruption import descendants, end_tree
 from flows.single import one_unit
+from mase import ranks
 from mase.tracking import runs
 from mase.units import Unit, train
 from tests.conftest import ROOT
@@ -62,7 +63,9 @@ def test_what_cannot_be_shared_is_refused_before_a_process_starts(
 
 
 @pytest.mark.usefixtures("never_launched")
-def test_a_unit_in_use_or_done_starts_no_process() -> None:
+def test_a_unit_in_use_or_done_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[bool] = []
+    monkeypatch.setattr(ranks, "leave", lambda: left.append(True))
     unit = quick_unit()
     unit.folder.mkdir(parents=True)
     words = [
@@ -81,7 +84,7 @@ def test_a_unit_in_use_or_done_starts_no_process() -> None:
     )
     train(unit, keep_model=True)
     code, output, _ = mase(*words)
-    assert code == 0 and "(done before)" in output
+    assert code == 0 and "(done before)" in output and left == [True]
 
 
 STUBBORN = """
@@ -132,8 +135,8 @@ def test_a_stop_leaves_no_rank_and_the_unit_goes_on(mase_home: Path, tmp_path: P
             saved |= {path.stat().st_mtime_ns for path in mase_home.glob("units/*/state/checkpoint.pt")}
             time.sleep(0.02)
         below = descendants(process.pid)
-        ranks = [child for child in below if "LOCAL_RANK" in child.environ()]
-        assert sorted(child.environ()["RANK"] for child in ranks) == ["0", "1"]
+        started_ranks = [child for child in below if "LOCAL_RANK" in child.environ()]
+        assert sorted(child.environ()["RANK"] for child in started_ranks) == ["0", "1"]
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=100) == 128 + signal.SIGINT
     finally:

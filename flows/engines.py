@@ -18,6 +18,7 @@ import logging
 import math
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from typing import Any, Literal, Protocol, cast, get_args
 
 from flows.environment import variables_set
 from flows.gpu import gpu_of, gpus
+from flows.interruption import termination_as_exception
 from flows.pool_worker import prepare_worker, stop_workers, train_here
 from mase.artifacts import home
 from mase.errors import ParamsError
@@ -90,7 +92,7 @@ class Engine:
             step = done_by(step, train_here)
         if self.name == "dask" and self.address:
             step = done_by(step, partial(with_variables, worker_environment()))
-        with runner, self._gpu_each():
+        with runner, self._gpu_each(), self._stoppable():
             try:
                 yield lambda **values: runner.submit(step, values)
             except BaseException:
@@ -120,6 +122,12 @@ class Engine:
         return ProcessPoolTaskRunner(
             workers, initializer=prepare_worker, initargs=(number, gpus(), worker_environment(threads))
         )
+
+    def _stoppable(self) -> AbstractContextManager[None]:
+        """Have SIGTERM stop a flow that waits for Ray, which would end without a word, or go on."""
+        if self.name != "ray" or threading.current_thread() is not threading.main_thread():
+            return nullcontext()
+        return termination_as_exception()
 
     def _gpu_each(self) -> AbstractContextManager[None]:
         """Have Ray give each unit a GPU, where its cluster has any; the other engines do so by worker."""
@@ -159,6 +167,7 @@ def dask_cluster(workers: int, threads: int) -> dict[str, Any]:
     """
     from distributed import Nanny, Scheduler
 
+    logging.getLogger("distributed").setLevel(logging.WARNING)  # Prefect would show what it passes on
     quiet = {"silence_logs": logging.WARNING}
     common = quiet | {"host": "127.0.0.1", "nthreads": 1, "memory_limit": 0, "dashboard": False}
     devices, variables = gpus(), worker_environment(threads)
@@ -179,6 +188,7 @@ def worker_environment(threads: int | None = None) -> dict[str, str]:
     """
     names = ("MASE_", "MLFLOW_", "PREFECT_", "HF_", "NLTK_", "DO_NOT_TRACK", "TOKENIZERS_PARALLELISM")
     passed = {key: value for key, value in os.environ.items() if key.startswith((*names, "OMP_NUM_THREADS"))}
+    passed |= {"PREFECT_PLUGINS_ENABLED": "false"}  # ours finds the server; Dask could not run it
     return passed if threads is None else {"OMP_NUM_THREADS": str(threads)} | passed
 
 

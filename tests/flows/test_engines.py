@@ -1,5 +1,6 @@
 """Units on workers: the same numbers as here, the same runs, and a failure that stops one unit only."""
 
+import logging
 import os
 import sys
 from functools import partial
@@ -68,6 +69,7 @@ def test_workers_know_the_stores(monkeypatch: pytest.MonkeyPatch) -> None:
     found = worker_environment(3)
     assert found["MASE_TRACKING_URI"] == "http://store:5000" and found["OMP_NUM_THREADS"] == "3"
     assert found["PREFECT_API_URL"] == "http://server/api" and "SECRET_OF_ANOTHER_PROGRAM" not in found
+    assert found["PREFECT_PLUGINS_ENABLED"] == "false"
     assert "OMP_NUM_THREADS" not in worker_environment()
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     assert worker_environment(3)["OMP_NUM_THREADS"] == worker_environment()["OMP_NUM_THREADS"] == "5"
@@ -87,6 +89,7 @@ def test_a_step_takes_its_variables_along(monkeypatch: pytest.MonkeyPatch) -> No
 def test_workers_that_are_started_here_share_out_the_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
     workers = dask_cluster(3, threads=2)["workers"]
+    assert not logging.getLogger("distributed.scheduler").isEnabledFor(logging.INFO)
     assert [workers[k]["options"]["env"]["CUDA_VISIBLE_DEVICES"] for k in range(3)] == ["4", "7", "4"]
     assert ray_start(None, 3, threads=2)["num_gpus"] == 2
     assert "num_gpus" not in ray_start("ray://head:10001", 3, threads=2)

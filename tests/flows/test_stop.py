@@ -37,26 +37,30 @@ def stop(words: list[str], number: int, ready: Callable[[str], bool], log: Path)
 @pytest.mark.slow
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize(
-    ("engine", "cells"),
-    [(["local"], 1), (["process", "--workers", "1"], 3)],  # what is sent ahead to workers is announced
-    ids=["local", "process"],
+    ("engine", "cells", "number", "seed"),
+    [
+        ("local", 1, signal.SIGTERM, "KILLED"),
+        ("process", 3, signal.SIGTERM, "KILLED"),  # what is sent ahead to workers is announced
+        ("ray", 3, signal.SIGINT, "RUNNING"),  # Ray stops its wait as for Ctrl-C, and kills its workers
+    ],
 )
 def test_a_stopped_flow_closes_its_runs_and_says_how_to_go_on(
-    tmp_path: Path, mase_home: Path, tiny_table: str, engine: list[str], cells: int
+    tmp_path: Path, mase_home: Path, tiny_table: str, engine: str, cells: int, number: int, seed: str
 ) -> None:
     """A flow with worker processes stops them, and they leave; else it would wait for them."""
     words = ["reproduce", "--profile", "smoke", "--table", tiny_table, "--seeds", "1", *LONG]
-    words += ["--engine", *engine]
+    words += ["--engine", engine, "--workers", "1"]
 
     def trains(_: str) -> bool:
         return any(mase_home.glob("units/*/state/*"))
 
     code, said = stop(words, signal.SIGTERM, trains, tmp_path / "log")
-    assert code == 128 + signal.SIGTERM
+    assert code == 128 + number
     assert f"Go on with:  mase reproduce --profile smoke --table {tiny_table}" in said
     assert "Traceback" not in said
-    assert list(runs()["kind"]) == ["flow", *["cell"] * cells, "seed"]
-    assert set(runs()["status"]) == {"KILLED"}
+    found = runs()
+    assert list(found["kind"]) == ["flow", *["cell"] * cells, "seed"]
+    assert list(found["status"]) == ["KILLED"] * (1 + cells) + [seed]
 
 
 @pytest.mark.slow

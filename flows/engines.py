@@ -186,8 +186,8 @@ def worker_environment(threads: int | None = None) -> dict[str, str]:
     Args:
         threads: of a worker, unless OMP_NUM_THREADS says; None: what the worker itself has.
     """
-    names = ("MASE_", "MLFLOW_", "PREFECT_", "HF_", "NLTK_", "DO_NOT_TRACK", "TOKENIZERS_PARALLELISM")
-    passed = {key: value for key, value in os.environ.items() if key.startswith((*names, "OMP_NUM_THREADS"))}
+    names = ("MASE_", "MLFLOW_", "PREFECT_", "HF_", "NLTK_", "DO_NOT_TRACK", "TOKENIZERS_PARALLELISM", "OMP_")
+    passed = {key: value for key, value in os.environ.items() if key.startswith(names)}
     passed |= {"PREFECT_PLUGINS_ENABLED": "false"}  # ours finds the server; Dask could not run it
     return passed if threads is None else {"OMP_NUM_THREADS": str(threads)} | passed
 

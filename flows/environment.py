@@ -21,6 +21,8 @@ QUIET = {
     # What fails is told by our own messages; `mase serve` logs more.
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "TOKENIZERS_PARALLELISM": "false",
+    # Threads that spin while they wait starve beside another job; alone this costs a few per cent.
+    "OMP_WAIT_POLICY": "PASSIVE",
     # Prefect's own limit of 20 s is close to what a server needs on two busy cores.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
 }

@@ -66,10 +66,11 @@ def test_workers_know_the_stores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "http://server/api")
     monkeypatch.setenv("SECRET_OF_ANOTHER_PROGRAM", "x")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
     found = worker_environment(3)
     assert found["MASE_TRACKING_URI"] == "http://store:5000" and found["OMP_NUM_THREADS"] == "3"
     assert found["PREFECT_API_URL"] == "http://server/api" and "SECRET_OF_ANOTHER_PROGRAM" not in found
-    assert found["PREFECT_PLUGINS_ENABLED"] == "false"
+    assert found["PREFECT_PLUGINS_ENABLED"] == "false" and found["OMP_WAIT_POLICY"] == "PASSIVE"
     assert "OMP_NUM_THREADS" not in worker_environment()
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     assert worker_environment(3)["OMP_NUM_THREADS"] == worker_environment()["OMP_NUM_THREADS"] == "5"

@@ -38,8 +38,13 @@ def test_prefect_lives_below_our_home_unless_the_user_chose(
 
 def test_an_exported_variable_wins_over_the_quiet_default(clean: pytest.MonkeyPatch) -> None:
     clean.setenv("PREFECT_LOGGING_LEVEL", "DEBUG")
+    clean.delenv("OMP_WAIT_POLICY", raising=False)
     configure()
     assert os.environ["PREFECT_LOGGING_LEVEL"] == "DEBUG"
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    clean.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    configure()
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
 
 
 def test_a_server_in_the_active_prefect_profile_is_kept(clean: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ demo: install
 	$(BIN)/mase reproduce
 
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=15 $(TESTS)
 
 check: install
 	$(BIN)/ruff check .

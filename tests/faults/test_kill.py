@@ -28,14 +28,19 @@ def run_until(home: Path, log: Path, reached: Callable[[list[str]], bool]) -> li
         process = subprocess.Popen(COMMAND, env=environment, stdout=out)
     try:
         deadline = time.monotonic() + SECONDS
-        while not reached(log.read_text().splitlines()):
+        while not reached(whole_lines(log)):
             assert process.poll() is None, "the process ended before it could be killed"
             assert time.monotonic() < deadline, "the moment to kill never came"
             time.sleep(0.005)
     finally:
         process.kill()
         process.wait()
-    return log.read_text().splitlines()
+    return whole_lines(log)
+
+
+def whole_lines(log: Path) -> list[str]:
+    """Return the lines that are written to their end."""
+    return [line.rstrip() for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
 
 def steps_of(name: str, lines: list[str]) -> list[int]:

@@ -124,7 +124,10 @@ class Engine:
         )
 
     def _stoppable(self) -> AbstractContextManager[None]:
-        """Have SIGTERM stop a flow that waits for Ray, which would end without a word, or go on."""
+        """Have SIGTERM stop a flow that waits for Ray, which would end without a word, or go on.
+
+        Ray passes it on as Ctrl-C, so the exit code is that of Ctrl-C.
+        """
         if self.name != "ray" or threading.current_thread() is not threading.main_thread():
             return nullcontext()
         return termination_as_exception()
